@@ -1,0 +1,114 @@
+/*
+ * emit.h -- private to codegen/: what its files share while emitting kernels.
+ *
+ * Every kernel becomes
+ *     void <name>(ptr *buf, i64 n, i64 lo, i64 hi)          (RnnKernelFn)
+ * buf[0] is dst, buf[1 + i] is kernel->read[i]; n the examples of this call,
+ * lo..hi the tasks to do. A wrapper loads the pointers and calls the body,
+ * whose pointer arguments are noalias.
+ */
+#ifndef RNN_EMIT_H
+#define RNN_EMIT_H
+
+#include "codegen/codegen.h"
+#include "codegen/llvm_compat.h"
+
+typedef struct Emit { // one LLVM module in the making
+    Arena *a;
+    const Target *target;
+    LoopOptions opt;
+    LLVMContextRef c;
+    LLVMModuleRef m;
+    LLVMBuilderRef b;
+    LLVMTypeRef i1, i8, i32, i64, f32, f64, ptr, voidt;
+    // functions of the runtime, declared on first use by emit_runtime
+} Emit;
+
+typedef struct KernelEmit { // one kernel in the making
+    Emit *e;
+    const Kernel *k;
+    LLVMValueRef fn, n, lo, hi;
+    LLVMValueRef dst;   // base pointers, noalias
+    LLVMValueRef *read; // [k->nread]
+    // While an epilogue is emitted: the value of k->core at the current index,
+    // a scalar or a vector of `lanes`; NULL otherwise.
+    LLVMValueRef core;
+} KernelEmit;
+
+/* An index into a per-example shape: one i64 per dim; `example` is used by
+ * batched values. `lanes` > 1: the value is wanted for `lanes` consecutive
+ * places of the last dim, starting there. */
+typedef struct At {
+    LLVMValueRef example;
+    LLVMValueRef i[RANK_MAX];
+    int lanes;
+} At;
+
+/* emit_expr.c */
+/* The value of v at an index: loads where v is materialized (or is k->core),
+ * else emits its op on its sources' values. bool as i1 (or <lanes x i1>). */
+LLVMValueRef emit_value(KernelEmit *k, Val v, At at);
+void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value); // to dst
+LLVMTypeRef emit_type(Emit *e, DType dt, int lanes);     // in registers
+LLVMTypeRef emit_mem_type(Emit *e, DType dt);            // bool is i8
+LLVMValueRef emit_splat(Emit *e, LLVMValueRef x, int lanes);
+LLVMValueRef emit_int(Emit *e, int64_t x);               // i64
+LLVMValueRef emit_num(Emit *e, DType dt, int lanes, double x);
+/* Address of element `at` of a buffer holding values of type t. */
+LLVMValueRef emit_address(Emit *e, LLVMValueRef base, Type t, At at);
+
+/* emit_loop.c: counted loops. Use:
+ *   EmitLoop l = emit_loop(e, fn, from, to, step, "i");   ... body, l.i ...
+ *   emit_loop_end(e, &l);
+ * Loop-carried values: emit_loop_carry before the body, l.carry[k] inside,
+ * emit_loop_next(&l, k, value) at its end; after the end l.carry[k] is the
+ * final value. */
+enum { CARRY_MAX = 64 };
+typedef struct EmitLoop {
+    LLVMBasicBlockRef before, head, body, after;
+    LLVMValueRef i, to, step, fn;
+    int ncarry;
+    LLVMValueRef carry[CARRY_MAX], next[CARRY_MAX];
+    bool unroll_off;
+} EmitLoop;
+EmitLoop emit_loop(Emit *e, LLVMValueRef fn, LLVMValueRef from,
+                   LLVMValueRef to, int64_t step, const char *name);
+LLVMValueRef emit_loop_carry(Emit *e, EmitLoop *l, LLVMValueRef init);
+void emit_loop_next(EmitLoop *l, int k, LLVMValueRef value);
+void emit_loop_end(Emit *e, EmitLoop *l);
+
+/* emit_point.c: one emit_<op> for each MAP row, from operands in registers
+ * (scalars or vectors alike). */
+LLVMValueRef emit_point(Emit *e, Val v, LLVMValueRef *x, int lanes);
+
+/* vecmath.c: polynomials in IR, scalar or vector, f32 and f64; errors in ulp
+ * stand above each. */
+LLVMValueRef vec_exp(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_expm1(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_log(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_log1p(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_tanh(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_sigmoid(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_softplus(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_erf(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_sin(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_cos(Emit *e, LLVMValueRef x);
+LLVMValueRef vec_pow(Emit *e, LLVMValueRef x, LLVMValueRef y);
+LLVMValueRef vec_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
+LLVMValueRef vec_intrinsic(Emit *e, const char *name, LLVMValueRef *x, int n);
+
+/* One body emitter per KernelKind; the builder stands in the body function. */
+void emit_map(KernelEmit *k);      // emit_map.c
+void emit_reduce(KernelEmit *k);   // emit_reduce.c (REDUCE and BATCH)
+void emit_contract(KernelEmit *k); // emit_contract.c
+void emit_nest(KernelEmit *k);     // emit_nest.c
+
+/* emit_kernel.c: the function of a kernel (wrapper and body), made once per
+ * distinct kernel. emit_host.c: the entry function `entry_<name>`, which runs
+ * the steps. emit_tables.c: the constant rnn_program. */
+LLVMValueRef emit_kernel(Emit *e, const Kernel *k);
+LLVMValueRef emit_host(Emit *e, const Program *p, int number);
+void emit_tables(Emit *e, const Unit *u, Program *const *p, int n,
+                 LLVMValueRef *entry_fn);
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * loop.h -- the loop IR: an entry point as a sequence of kernels on buffers.
+ *
+ * A value is *materialized* (has a buffer) or *inlined* (computed again, in
+ * registers, by each kernel that reads it). A kernel fills one buffer: for
+ * every example and every index of dst, dst[index] = root[index], where the
+ * expression of `root` stops at materialized values. Contractions and nests
+ * compute `core` in their own way and apply the elementwise expression from
+ * `core` to `root` (bias, activation, ...) before storing: the epilogue.
+ *
+ * How a kernel is computed is data: the Schedule, chosen per shape by
+ * schedule.c and obeyed by codegen. Better kernels are better schedules.
+ */
+#ifndef RNN_LOOP_H
+#define RNN_LOOP_H
+
+#include "ir/ir.h"
+#include "sema/sema.h"
+
+typedef enum {
+    PLACE_ARENA,  // workspace, at offset (per example if the type is batched)
+    PLACE_INPUT,  // caller's, call->in[slot]
+    PLACE_OUTPUT, // caller's, call->out[slot]
+    PLACE_ALIAS   // the same memory as `alias` (reshape, in-place update)
+} Place;
+
+typedef struct Buffer Buffer;
+struct Buffer {
+    int id;
+    Type type;        // row-major over type.shape, example outermost
+    Place place;
+    int slot;
+    Buffer *alias;
+    int64_t offset;   // bytes; batched: per example, multiplied by n
+    int64_t bytes;    // of one example, or of the whole if shared; padded to 64
+    bool setup;       // written by the set-up part: lives for the whole run
+    int first, last;  // lifetime in step numbers, see buffers.c
+    Val val;          // what it holds
+};
+
+/* Register tile and loop order of a contraction, reduced to
+ *   C[m, n] = sum over q, k of A[m, q, k] * B[q, k, n]
+ * with m output rows (pixels of a row, examples, or taps x channels), n
+ * contiguous in B and C, and q the outer reduction loops. See schedule.c. */
+typedef enum {
+    FORM_OUTER, // broadcast A, vectors along n
+    FORM_INNER, // vectors along k in A and B, horizontal sum: few outputs
+    FORM_BLAS   // a call of OpenBLAS
+} Form;
+typedef struct Schedule {
+    Form form;
+    int lanes;     // vector lanes
+    int mr, nr;    // tile: mr rows x nr vectors (INNER: nr outputs)
+    int64_t kc;    // reduction block, 0: all at once
+    int unroll;    // of the innermost k loop
+    const char *why; // one clause, for dump and info
+} Schedule;
+
+typedef enum {
+    KERNEL_MAP,      // elementwise and views
+    KERNEL_REDUCE,   // one reduction over dims, producers inlined
+    KERNEL_BATCH,    // batch_sum, batch_max: over the examples, fixed order
+    KERNEL_CONTRACT, // dot, conv, conv_dw
+    KERNEL_NEST,     // ops with lower = KERNEL
+    KERNEL_CALL      // random fills
+} KernelKind;
+
+typedef struct Kernel {
+    int id;
+    KernelKind kind;
+    Val core, root; // core == root for MAP; epilogue between them else
+    Buffer *dst;
+    int nread;
+    Buffer **read;  // materialized values the expression stops at
+    Schedule sched; // CONTRACT
+    bool parallel;  // split over examples (batched dst) or tasks
+    int64_t tasks;  // shared dst or CONTRACT over panels: number of tasks, 0: n
+    const char *name;
+    double flops_example, flops_call, bytes_example, bytes_call;
+} Kernel;
+
+typedef enum { STEP_KERNEL, STEP_LOOP, STEP_COPY } StepKind;
+typedef struct Step Step;
+typedef struct Steps {
+    VEC(Step) list;
+} Steps;
+struct Step {
+    StepKind kind;
+    bool setup;          // in the set-up part
+    Kernel *kernel;      // KERNEL
+    Loop *loop;          // LOOP
+    Buffer *count;       // LOOP: i32 scalar, or NULL: trip
+    int64_t trip;
+    Buffer *index;       // LOOP: i32 scalar buffer of the index, or NULL
+    Steps *body;         // LOOP; carried variables are copied or swapped inside
+    Buffer *from, *to;   // COPY (same size)
+};
+
+typedef struct Program { // one entry point
+    const Entry *entry;
+    Arena *arena;
+    int nin;
+    Val *in;             // OP_input nodes by slot
+    VEC(Buffer *) buffer;
+    VEC(Kernel *) kernel;
+    Steps steps;
+    int64_t shared_bytes, example_bytes;
+} Program;
+
+typedef struct LoopOptions {
+    int vector_bytes; // 64 AVX-512, 32 AVX2, 16
+    int registers;    // vector registers: 32 or 16
+    bool blas;        // may use OpenBLAS
+} LoopOptions;
+
+/* lower.c: entry (grads expanded, passes run) to kernels and buffers. */
+Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt);
+/* fuse.c: which values are materialized. */
+/* schedule.c: the schedule of a contraction. */
+Schedule schedule_choose(const Kernel *k, const LoopOptions *opt);
+/* buffers.c: lifetimes to offsets in one arena. */
+void loop_place_buffers(Program *p);
+/* verify.c, print.c */
+bool loop_verify(const Program *p, char *err, size_t n);
+void loop_print(FILE *out, const Program *p);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * sema.h -- from syntax to meaning: names, phases, shapes, entry points.
+ *
+ * Elaboration is a staged interpreter: what is known when compiling (ints,
+ * strings, lists, functions, shapes) is computed while walking the tree;
+ * tensors become nodes of the IR. Shapes are therefore concrete everywhere and
+ * every mistake is reported at the expression that made it.
+ */
+#ifndef RNN_SEMA_H
+#define RNN_SEMA_H
+
+#include "front/front.h"
+#include "ir/ir.h"
+
+typedef struct VarDecl { // a parameter or a state
+    const char *path;
+    Type type;
+    bool is_param;
+    Val init; // in the unit's graph, shared
+    Span span;
+} VarDecl;
+
+typedef enum { OPT_REAL, OPT_INT, OPT_BOOL } OptKind;
+typedef struct OptionDecl {
+    const char *name, *doc;
+    OptKind kind;
+    double value, lo, hi;
+    Span span;
+} OptionDecl;
+
+typedef struct FieldDecl {
+    const char *name;
+    Type type; // batched
+    double lo, hi;
+    int64_t nclass; // 0: no class label
+    Span span;
+} FieldDecl;
+
+typedef struct DataDecl {
+    const char *name, *reader;
+    int narg, nfield;
+    const char **arg_name, **arg;
+    FieldDecl *field;
+    Span span;
+} DataDecl;
+
+typedef enum { // same order as RnnOutKind
+    OUT_VAR, OUT_LOSS, OUT_WATCH, OUT_ROW, OUT_TENSOR, OUT_STOP
+} OutKind;
+typedef struct Output {
+    OutKind kind;
+    int ref;          // OUT_VAR: index of the var
+    const char *name, *text;
+    Span span;
+} Output;
+
+typedef enum { // same order as RnnEntryKind
+    ENTRY_INIT, ENTRY_TRAIN, ENTRY_EVALUATE, ENTRY_ATTACK, ENTRY_INFER,
+    ENTRY_SAMPLE, ENTRY_CHECK
+} EntryKind;
+typedef struct Entry {
+    EntryKind kind;
+    const char *name, *doc;
+    int data; // index, -1: none
+    const char *split;
+    int64_t batch, epochs, count;
+    int nopt;
+    OptionDecl *option;
+    Func func;      // func.out[i] is described by output[i]
+    Output *output;
+    int check;      // of a train entry: index of its CHECK entry
+    Span span;
+} Entry;
+
+typedef struct Unit {
+    const char *name; // of the program: the file's name without .rnn
+    const Source *source;
+    DType real;
+    Graph *g;
+    VEC(VarDecl) var;
+    VEC(OptionDecl) option;
+    VEC(DataDecl) data;
+    VEC(Entry) entry;
+} Unit;
+
+typedef struct SemaOptions {
+    DType real;                // DT_f32, or DT_f64 for --precision f64
+    int ndefine;
+    const char *const *define; // "width=10", from -D
+    bool check_entries;        // also build ENTRY_CHECK (f64) entries
+} SemaOptions;
+
+/* The program of a parsed file, with its grads not yet expanded. Reads the
+ * modules it uses (embedded library first, then NAME.rnn beside the file).
+ * Errors are counted in d; the unit is then incomplete. */
+Unit *sema_build(Arena *unit, Diag *d, const Ast *file, const Source *src,
+                 const SemaOptions *opt);
+
+/* The embedded library: text of module `name`, or NULL. Made from prelude/. */
+const char *prelude_text(const char *name);
+extern const char *const prelude_names[]; // ends with NULL
+
+#endif

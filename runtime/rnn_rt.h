@@ -1,0 +1,202 @@
+/*
+ * rnn_rt.h -- the whole interface between a compiled program and its runtime.
+ *
+ * The compiler emits one constant RnnProgram named `rnn_program` and one
+ * function per entry point; the runtime's main() does the rest. C11, libc,
+ * libm, pthreads, zlib. Pointers in these tables are borrowed and constant.
+ */
+#ifndef RNN_RT_H
+#define RNN_RT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RNN_ABI 1
+#define RNN_RANK_MAX 6
+#define RNN_ALIGN 64 // of every buffer, in bytes
+
+typedef enum { RNN_F32, RNN_F64, RNN_I32, RNN_BOOL } RnnDType; // as in ir.h
+
+typedef struct RnnType {
+    int32_t dt, batched, rank, pad;
+    int64_t dim[RNN_RANK_MAX]; // without the batch
+} RnnType;
+
+/* A parameter or state: kept between batches, saved in the checkpoint. */
+typedef struct RnnVar {
+    const char *path; // "f.conv1.weight"
+    const char *place; // "fashion.rnn:9:11"
+    RnnType type;     // never batched
+    int32_t is_param, pad;
+} RnnVar;
+
+typedef enum { RNN_OPT_REAL, RNN_OPT_INT, RNN_OPT_BOOL } RnnOptKind;
+typedef struct RnnOption {
+    const char *name, *doc; // doc may be ""
+    int32_t kind, pad;
+    double value, lo, hi; // default and closed range (+-inf: none)
+} RnnOption;
+
+typedef struct RnnField {
+    const char *name;
+    RnnType type;   // batched; a class label is an i32 scalar
+    double lo, hi;  // declared range (+-inf: none)
+    int64_t nclass; // > 0: label in 0 .. nclass - 1
+} RnnField;
+
+typedef struct RnnData {
+    const char *name, *reader; // "fashion", "idx"
+    const char *place;
+    int32_t narg, nfield;
+    const char *const *arg_name; // "" where positional
+    const char *const *arg;      // strings as written
+    const RnnField *field;
+} RnnData;
+
+typedef enum {
+    RNN_IN_FIELD,  // ref = field of the entry's data; batched
+    RNN_IN_VAR,    // ref = var
+    RNN_IN_OPTION, // ref = option of the program, or nopt + option of the entry
+    RNN_IN_CLOCK   // ref = RnnClock
+} RnnInKind;
+typedef enum {
+    RNN_CLOCK_STEP, RNN_CLOCK_EPOCH, RNN_CLOCK_EPOCHS,
+    RNN_CLOCK_STEPS_PER_EPOCH, RNN_CLOCK_INDEX
+} RnnClock; // shared i32 scalars; INDEX: batched i32, number of the example
+typedef struct RnnInput {
+    int32_t kind, ref;
+    RnnType type;
+} RnnInput;
+
+typedef enum {
+    RNN_OUT_VAR,    // new value of var `ref`
+    RNN_OUT_LOSS,   // shared real scalar: the value minimized
+    RNN_OUT_WATCH,  // scalar, shared or per example, shown while training
+    RNN_OUT_ROW,    // scalar, shared or per example: a row of an evaluation
+    RNN_OUT_TENSOR, // a result to save: adversarial or generated examples
+    RNN_OUT_STOP    // shared bool: end the run with `text` as the reason
+} RnnOutKind;
+typedef struct RnnOutput {
+    int32_t kind, ref;
+    const char *name;  // label of the row or watched value
+    const char *text;  // row: attack record with {option} to fill in; stop: why
+    const char *place; // "fashion.rnn:33:3"
+    RnnType type;      // bool rows are rates, shown as percent with k/n
+    int32_t inplace;   // RNN_OUT_VAR: pass the variable's own storage
+    int32_t pad;
+} RnnOutput;
+
+typedef struct RnnKernelInfo {
+    const char *name;  // "conv 5x5 1->32 @28"
+    const char *place; // where in the program it came from
+    double flops_example, flops_call; // per example; and once per call
+    double bytes_example, bytes_call; // read and written, likewise
+    int32_t in_loop;   // 1: flops are per pass of a loop of run-time length
+    int32_t slow;      // 1: fell back to a slow path
+} RnnKernelInfo;
+
+typedef struct RnnPool RnnPool;
+typedef struct RnnCall {
+    int64_t n;             // examples in this batch, >= 1
+    void *const *in;       // by RnnEntry.input
+    void *const *out;      // by RnnEntry.output; [n, dims] if batched
+    char *arena;           // RNN_ALIGN aligned: shared_bytes + n * example_bytes
+    const int32_t *index;  // [n] numbers of the examples, for random draws
+    uint64_t seed;
+    RnnPool *pool;
+    int32_t fresh;         // 1: first call with these parameters and options in
+                           //    this arena: run the set-up part too
+    int32_t probe;         // 1: look for the first non-finite value
+    int32_t bad_kernel;    // set by rnn_probe, -1 before
+    int32_t pad;
+    double *kernel_ns;     // bench: add the time of each kernel here, or NULL
+} RnnCall;
+
+typedef void RnnEntryFn(RnnCall *call);
+
+typedef enum {
+    RNN_ENTRY_INIT,     // out: every var, from the seed; n = 1
+    RNN_ENTRY_TRAIN,    // one step: vars, loss, watched values, stops
+    RNN_ENTRY_EVALUATE, // rows
+    RNN_ENTRY_ATTACK,   // one tensor, shaped like field x
+    RNN_ENTRY_INFER,    // one tensor from a net's input
+    RNN_ENTRY_SAMPLE,   // one tensor per example, no data
+    RNN_ENTRY_CHECK     // f64: loss and gradients of a train entry, see below
+} RnnEntryKind;
+
+typedef struct RnnEntry {
+    int32_t kind;
+    int32_t data;        // which data set, -1: none
+    const char *name, *doc, *place;
+    const char *split;   // "train", "test", or ""
+    int64_t batch, epochs, count; // defaults of the flags; 0 where meaningless
+    int32_t nin, nout, nopt, nkernel;
+    const RnnInput *input;
+    const RnnOutput *output;
+    const RnnOption *option; // this entry's own, besides the program's
+    const RnnKernelInfo *kernel;
+    int64_t shared_bytes, example_bytes;
+    double flops_example, flops_call; // sum over kernels, loops of known length
+    RnnEntryFn *fn;
+    /* Of a train entry: index of its CHECK entry, else -1. A CHECK entry takes
+     * the same data, vars and options with every real as f64; outputs are the
+     * loss (LOSS), then d loss / d var as RNN_OUT_TENSOR with ref = var, then
+     * d loss / d field with ref = -1 - field. */
+    int32_t check, pad;
+} RnnEntry;
+
+typedef struct RnnProgram {
+    int32_t abi, real; // RNN_ABI; RNN_F32 or RNN_F64
+    const char *name, *source, *version, *cpu; // "fashion", path, rnnc's, target
+    const char *features; // comma-separated CPU features the code needs
+    int32_t nvar, nopt, ndata, nentry;
+    const RnnVar *var;
+    const RnnOption *option;
+    const RnnData *data;
+    const RnnEntry *entry;
+} RnnProgram;
+
+extern const RnnProgram rnn_program; // emitted by rnnc
+
+/* main.c -- the whole command line of a compiled program. */
+int rnn_main(int argc, char **argv, const RnnProgram *program);
+
+/* --- what generated code calls ------------------------------------------ */
+
+/* pool.c. Calls fn(ptr, n, lo, hi) for a static partition of 0 .. tasks into
+ * contiguous ranges, one per thread, and waits. Results must not depend on
+ * the partition. The number of threads is the pool's. */
+typedef void RnnKernelFn(void *const *ptr, int64_t n, int64_t lo, int64_t hi);
+void rnn_parallel(RnnCall *call, RnnKernelFn *fn, void *const *ptr,
+                  int64_t tasks);
+
+/* rng.c. dst [examples, count] (examples = 0: shared, [count]) of type dt
+ * (RNN_F32 or RNN_F64); keys are folded into the counter. Philox4x32-10; the
+ * same values in both precisions up to rounding. */
+void rnn_fill_uniform(const RnnCall *call, void *dst, int32_t dt,
+                      int64_t examples, int64_t count, int64_t stream,
+                      const int32_t *key, int32_t nkey);
+void rnn_fill_normal(const RnnCall *call, void *dst, int32_t dt,
+                     int64_t examples, int64_t count, int64_t stream,
+                     const int32_t *key, int32_t nkey);
+void rnn_fill_permutation(const RnnCall *call, int32_t *dst, int64_t examples,
+                          int64_t count, int64_t stream, const int32_t *key,
+                          int32_t nkey);
+
+/* probe.c. Called after each kernel while call->probe: notes the first kernel
+ * whose result holds a NaN or infinity. */
+void rnn_probe(RnnCall *call, int32_t kernel, const void *at, int32_t dt,
+               int64_t count);
+/* Monotonic time in ns, for call->kernel_ns. */
+double rnn_now_ns(void);
+
+/* blas.c, in an archive of its own so that programs without it stay small:
+ * C[m,n] = A B (+ C if accumulate); row-major; ta, tb: transposed. */
+void rnn_sgemm(int32_t ta, int32_t tb, int64_t m, int64_t n, int64_t k,
+               const float *a, int64_t lda, const float *b, int64_t ldb,
+               float *c, int64_t ldc, int32_t accumulate);
+void rnn_dgemm(int32_t ta, int32_t tb, int64_t m, int64_t n, int64_t k,
+               const double *a, int64_t lda, const double *b, int64_t ldb,
+               double *c, int64_t ldc, int32_t accumulate);
+
+#endif
