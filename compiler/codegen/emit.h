@@ -13,6 +13,33 @@
 #include "codegen/codegen.h"
 #include "codegen/llvm_compat.h"
 
+/* The whole program as one LLVM module; codegen_unit (module.c) makes it. */
+struct Module {
+    Arena *a;
+    const Target *target;
+    CodegenOptions opt;
+    LLVMContextRef c;
+    LLVMModuleRef m;
+    bool optimized;
+    char *emitted_text; // as emitted, kept if opt.keep_ir
+    bool blas;          // calls OpenBLAS
+};
+
+/* object.c (with the codegen_ functions on a finished module) */
+void module_optimize(Module *m);  // once; later calls do nothing
+char *module_text(Module *m);     // as it is now
+/* Object or assembly in memory, optimized first; NULL with the reason. */
+LLVMMemoryBufferRef module_emit(Module *m, LLVMCodeGenFileType type, char *err,
+                                size_t n);
+
+/* target.c */
+LLVMTargetMachineRef target_machine(const Target *t);
+LLVMTargetDataRef target_layout(const Target *t);
+int target_opt_level(const Target *t);
+void target_module(const Target *t, LLVMModuleRef m); // triple and layout
+/* nounwind, target-cpu, tune-cpu, vector width: every function needs them. */
+void target_attributes(const Target *t, LLVMContextRef c, LLVMValueRef fn);
+
 typedef struct Emit { // one LLVM module in the making
     Arena *a;
     const Target *target;
