@@ -94,7 +94,9 @@ void diag_note(Diag *d, Span at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void diag_help(Diag *d, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-int diag_nerrors(const Diag *d);
+int diag_nerrors(const Diag *d); // flushed ones too, muted ones not
+int diag_nwarnings(const Diag *d);
+void diag_silence(Diag *d, const char *name); // no warning of this name
 /* Silence while a speculative build runs; returns the old state. */
 bool diag_mute(Diag *d, bool on);
 void diag_flush(Diag *d, FILE *out, bool colour);
