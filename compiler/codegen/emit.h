@@ -48,8 +48,12 @@ typedef struct Emit { // one LLVM module in the making
     LLVMModuleRef m;
     LLVMBuilderRef b;
     LLVMTypeRef i1, i8, i32, i64, f32, f64, ptr, voidt;
-    // functions of the runtime, declared on first use by emit_runtime
+    struct KernelTable *kernels; // functions made so far, emit_kernel.c
+    bool blas;                   // set when OpenBLAS is called
 } Emit;
+
+/* A function of the runtime (or libm), declared on first use. */
+LLVMValueRef emit_runtime(Emit *e, const char *name, LLVMTypeRef type);
 
 typedef struct KernelEmit { // one kernel in the making
     Emit *e;
@@ -60,15 +64,19 @@ typedef struct KernelEmit { // one kernel in the making
     // While an epilogue is emitted: the value of k->core at the current index,
     // a scalar or a vector of `lanes`; NULL otherwise.
     LLVMValueRef core;
+    struct Memo *memo; // emit_expr.c
 } KernelEmit;
 
 /* An index into a per-example shape: one i64 per dim; `example` is used by
  * batched values. `lanes` > 1: the value is wanted for `lanes` consecutive
- * places of the last dim, starting there. */
+ * places of the last dim, starting there (of the last dim larger than 1, where
+ * the last is 1). `flat`, if set, replaces i: the row-major number of the
+ * element; only for expressions emit_is_flat() accepts. */
 typedef struct At {
     LLVMValueRef example;
     LLVMValueRef i[RANK_MAX];
-    int lanes;
+    LLVMValueRef flat;
+    int lanes; // 0 is 1
 } At;
 
 /* emit_expr.c */
@@ -81,6 +89,11 @@ LLVMTypeRef emit_mem_type(Emit *e, DType dt);            // bool is i8
 LLVMValueRef emit_splat(Emit *e, LLVMValueRef x, int lanes);
 LLVMValueRef emit_int(Emit *e, int64_t x);               // i64
 LLVMValueRef emit_num(Emit *e, DType dt, int lanes, double x);
+/* Base pointer of a materialized value (one of k->k->read); internal error if
+ * it is none. dst's own where it is updated in place. */
+LLVMValueRef emit_base(KernelEmit *k, Val v);
+bool emit_in_place(const Kernel *k, Val v); // v is read from dst's storage
+int emit_lane_dim(Shape s);                 // the dim lanes run along
 /* Address of element `at` of a buffer holding values of type t. */
 LLVMValueRef emit_address(Emit *e, LLVMValueRef base, Type t, At at);
 

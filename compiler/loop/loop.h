@@ -37,6 +37,13 @@ struct Buffer {
     int first, last;  // lifetime in step numbers, see buffers.c
     Val val;          // what it holds
 };
+/* The buffer whose memory b is: b itself, or the end of its aliases. */
+static inline Buffer *buffer_storage(Buffer *b)
+{
+    while (b->place == PLACE_ALIAS)
+        b = b->alias;
+    return b;
+}
 
 /* Register tile and loop order of a contraction, reduced to
  *   C[m, n] = sum over q, k of A[m, q, k] * B[q, k, n]
@@ -53,6 +60,7 @@ typedef struct Schedule {
     int mr, nr;    // tile: mr rows x nr vectors (INNER: nr outputs)
     int64_t kc;    // reduction block, 0: all at once
     int unroll;    // of the innermost k loop
+    int64_t tasks; // shared dst: tasks to split into; 0: 1 (batched: examples)
     const char *why; // one clause, for dump and info
 } Schedule;
 
@@ -71,10 +79,14 @@ typedef struct Kernel {
     Val core, root; // core == root for MAP; epilogue between them else
     Buffer *dst;
     int nread;
-    Buffer **read;  // materialized values the expression stops at
+    /* Materialized values the expression stops at, read[i]->val. The sources
+     * of a CONTRACT or NEST core are always among them. A read whose storage
+     * is dst's is updated in place (`put`; elementwise). */
+    Buffer **read;
     Schedule sched; // CONTRACT
-    bool parallel;  // split over examples (batched dst) or tasks
-    int64_t tasks;  // shared dst or CONTRACT over panels: number of tasks, 0: n
+    bool parallel;  // worth splitting: over examples (batched dst) or tasks
+    int64_t tasks;  // 0: one task per example, lo..hi are examples; else lo..hi
+                    // lie in 0..tasks (1: not divisible)
     const char *name;
     double flops_example, flops_call, bytes_example, bytes_call;
 } Kernel;
@@ -104,8 +116,12 @@ typedef struct Program { // one entry point
     VEC(Buffer *) buffer;
     VEC(Kernel *) kernel;
     Steps steps;
-    int64_t shared_bytes, example_bytes;
+    int64_t shared_bytes, example_bytes; // see buffers.c
+    bool *inplace;  // [nout] the output is its variable's own storage
+    Buffer **input; // [nin] by slot
 } Program;
+/* Address of an arena buffer: shared at arena + offset, batched at
+ * arena + shared_bytes + n * offset. */
 
 typedef struct LoopOptions {
     int vector_bytes; // 64 AVX-512, 32 AVX2, 16
