@@ -114,7 +114,9 @@ struct Node {
  */
 struct Loop {
     uint32_t id;
-    int depth; // 1 for an outermost loop
+    int depth; // greater than that of every loop around it; 1 if there is none
+    Loop *outer; // the loop around it (node->region); while it is open, the
+                 // open loop it was opened in
     int n;
     Val count;
     Val *init, *var, *next; // [n]

@@ -1,0 +1,495 @@
+/*
+ * shape_rules.c -- result types: the entrance, elementwise ops, movement and
+ * indexing. Contractions, reductions and draws are in shape_contract.c.
+ *
+ * The sentences stand under a caret in the user's program, so they speak of
+ * the values and name both shapes.
+ */
+#include "ir/shape.h"
+
+#include <string.h>
+
+/* ---- what the rules share ---- */
+
+ShapeStr shape_str(Shape s)
+{
+    ShapeStr t = {"["};
+    size_t n = 1;
+
+    for (int k = 0; k < s.rank; k++)
+        n += (size_t)snprintf(t.s + n, sizeof t.s - n, "%s%lld",
+                              k ? ", " : "", (long long)s.dim[k]);
+    snprintf(t.s + n, sizeof t.s - n, "]");
+    return t;
+}
+
+const char *dtype_word(DType dt)
+{
+    static const char *const word[DT_COUNT] = {
+        [DT_f32] = "real", [DT_f64] = "real64", [DT_i32] = "int",
+        [DT_bool] = "bool"};
+
+    return word[dt];
+}
+
+bool misfit(Infer *r, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(r->err, r->err_bytes, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+bool has_attrs(Infer *r, int n)
+{
+    if (r->attr->n != n)
+        return misfit(r, "%d numbers are given where %d are needed",
+                      r->attr->n, n);
+    for (int k = 0; k < n; k++)
+        if (r->attr->i[k] > EXTENT_MAX || r->attr->i[k] < -EXTENT_MAX)
+            return misfit(r, "%lld is too large a number",
+                          (long long)r->attr->i[k]);
+    return true;
+}
+
+bool is_axis(Infer *r, Shape s, int64_t axis)
+{
+    if (axis < 0 || axis >= s.rank)
+        return misfit(r, "a value of shape %s has no dim %lld",
+                      shape_str(s).s, (long long)axis);
+    return true;
+}
+
+bool push_dim(Infer *r, int64_t dim)
+{
+    Shape *s = &r->out->shape;
+
+    if (s->rank == RANK_MAX)
+        return misfit(r, "the result has more than %d dims", RANK_MAX);
+    s->dim[s->rank++] = dim;
+    return true;
+}
+
+bool same_dtype(Infer *r, Type a, Type b)
+{
+    if (a.dt != b.dt)
+        return misfit(r, "%s and %s do not mix", dtype_word(a.dt),
+                      dtype_word(b.dt));
+    return true;
+}
+
+bool any_batched(const Infer *r)
+{
+    for (int k = 0; k < r->nsrc; k++)
+        if (r->src[k].batched)
+            return true;
+    return false;
+}
+
+/* ---- the entrance ---- */
+
+enum { REALS = 1 << DT_f32 | 1 << DT_f64, NUMBERS = REALS | 1 << DT_i32,
+       BOOLS = 1 << DT_bool, ANY = NUMBERS | BOOLS };
+
+/* Element types an op takes. */
+static unsigned takes(Op op)
+{
+    switch (op) {
+    case OP_not: case OP_and: case OP_or:
+        return BOOLS;
+    case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sqrt:
+    case OP_tanh: case OP_sigmoid: case OP_softplus: case OP_erf: case OP_sin:
+    case OP_cos: case OP_floor: case OP_round: case OP_is_finite: case OP_pow:
+    case OP_conv: case OP_conv_dx: case OP_conv_dw: case OP_max_pool:
+    case OP_pool_gather: case OP_pool_scatter: case OP_sum_pool:
+    case OP_sum_pool_dx: case OP_grad:
+        return REALS;
+    case OP_cast: case OP_stop_gradient: case OP_eq: case OP_ne:
+    case OP_select: case OP_spread: case OP_broadcast: case OP_reshape:
+    case OP_transpose: case OP_slice: case OP_pad: case OP_reverse:
+    case OP_concat: case OP_take: case OP_put: case OP_scatter_add:
+    case OP_loop: case OP_proj:
+        return ANY;
+    default:
+        return NUMBERS;
+    }
+}
+
+static bool dtypes_fit(Infer *r)
+{
+    unsigned set = takes(r->op);
+
+    for (int k = 0; k < r->nsrc; k++)
+        if (!(set & 1u << r->src[k].dt))
+            return misfit(r, "%s expected, not %s",
+                          set == BOOLS   ? "bool"
+                          : set == REALS ? "a real"
+                                         : "a number",
+                          dtype_word(r->src[k].dt));
+    return true;
+}
+
+static bool extent_fits(Infer *r)
+{
+    Shape s = r->out->shape;
+    int64_t n = 1;
+
+    for (int k = 0; k < s.rank; k++) {
+        if (s.dim[k] < 1)
+            return misfit(r, "dim %d of %s is empty", k, shape_str(s).s);
+        if (s.dim[k] > EXTENT_MAX / n)
+            return misfit(r, "a value of shape %s is too large",
+                          shape_str(s).s);
+        n *= s.dim[k];
+    }
+    return true;
+}
+
+bool ir_infer(Op op, const Attr *attr, const Type *src, int nsrc, Type *out,
+              char *err, size_t err_bytes)
+{
+    static ShapeRule *const rule[OP_COUNT] = {
+#define OP(name, arity, attr, shape, ...) [OP_##name] = shape_##shape,
+#include "ir/ops.def"
+#undef OP
+    };
+    static const Attr none;
+    const OpInfo *info = &op_info[op];
+    Infer r = {op, attr ? attr : &none, src, nsrc, out, err, err_bytes};
+
+    memset(out, 0, sizeof *out);
+    if (info->arity >= 0 ? nsrc != info->arity : nsrc < 0)
+        return misfit(&r, "%d values are given where %d are needed", nsrc,
+                      info->arity);
+    return dtypes_fit(&r) && rule[op](&r) && extent_fits(&r);
+}
+
+/* ---- leaves ---- */
+
+bool shape_given(Infer *r)
+{
+    return misfit(r, "the type of %s is given, not inferred",
+                  op_info[r->op].name);
+}
+
+bool shape_loop(Infer *r)
+{
+    r->out->dt = DT_f32;
+    return true;
+}
+
+bool shape_proj(Infer *r)
+{
+    return shape_given(r);
+}
+
+bool shape_iota(Infer *r)
+{
+    r->out->dt = DT_i32;
+    if (!has_attrs(r, 1))
+        return false;
+    if (r->attr->i[0] > INT32_MAX)
+        return misfit(r, "%lld is too large an int",
+                      (long long)r->attr->i[0]);
+    return push_dim(r, r->attr->i[0]);
+}
+
+bool shape_count(Infer *r)
+{
+    r->out->dt = DT_i32;
+    return has_attrs(r, 0);
+}
+
+/* ---- elementwise ---- */
+
+bool shape_same(Infer *r)
+{
+    *r->out = r->src[0];
+    for (int k = 1; k < r->nsrc; k++) {
+        if (!shape_eq(r->src[0].shape, r->src[k].shape))
+            return misfit(r, "shapes %s and %s differ",
+                          shape_str(r->src[0].shape).s,
+                          shape_str(r->src[k].shape).s);
+        if (!same_dtype(r, r->src[0], r->src[k]))
+            return false;
+    }
+    r->out->batched = any_batched(r);
+    if (op_info[r->op].attr == ATTR_AXIS) // sort, cumsum
+        return has_attrs(r, 1) && is_axis(r, r->out->shape, r->attr->i[0]);
+    return true;
+}
+
+bool shape_test(Infer *r)
+{
+    bool ok = shape_same(r);
+
+    r->out->dt = DT_bool;
+    return ok;
+}
+
+bool shape_compare(Infer *r)
+{
+    return shape_test(r);
+}
+
+bool shape_cast(Infer *r)
+{
+    if (!has_attrs(r, 1) || !shape_same(r))
+        return false;
+    if (r->attr->i[0] < 0 || r->attr->i[0] >= DT_COUNT)
+        return misfit(r, "there is no type number %lld",
+                      (long long)r->attr->i[0]);
+    r->out->dt = (DType)r->attr->i[0];
+    return true;
+}
+
+bool shape_select(Infer *r)
+{
+    const Type *c = &r->src[0], *x = &r->src[1], *y = &r->src[2];
+
+    if (c->dt != DT_bool)
+        return misfit(r, "the condition is %s, not bool", dtype_word(c->dt));
+    if (!shape_eq(x->shape, y->shape))
+        return misfit(r, "the two branches differ in shape: %s and %s",
+                      shape_str(x->shape).s, shape_str(y->shape).s);
+    if (!shape_eq(c->shape, x->shape))
+        return misfit(r, "the condition has shape %s, the branches %s",
+                      shape_str(c->shape).s, shape_str(x->shape).s);
+    *r->out = *x;
+    r->out->batched = any_batched(r);
+    return same_dtype(r, *x, *y);
+}
+
+/* ---- movement ---- */
+
+bool shape_spread(Infer *r)
+{
+    if (r->src[0].batched)
+        return misfit(r, "the value is per example already");
+    *r->out = r->src[0];
+    r->out->batched = true;
+    return true;
+}
+
+static void like_source(Infer *r)
+{
+    r->out->dt = r->src[0].dt;
+    r->out->batched = any_batched(r);
+}
+
+static bool result_dims(Infer *r, int from, int n)
+{
+    if (n < 0 || n > RANK_MAX)
+        return misfit(r, "the result has more than %d dims", RANK_MAX);
+    for (int k = 0; k < n; k++)
+        if (!push_dim(r, r->attr->i[from + k]))
+            return false;
+    return true;
+}
+
+bool shape_bcast(Infer *r)
+{
+    Shape s = r->src[0].shape, *to = &r->out->shape;
+    int rank = r->attr->n - s.rank;
+
+    like_source(r);
+    if (!has_attrs(r, r->attr->n) || !result_dims(r, 0, rank))
+        return false;
+    for (int k = 0; k < s.rank; k++) {
+        int64_t at = r->attr->i[rank + k];
+        if (at < 0 || at >= rank || (k && at <= r->attr->i[rank + k - 1]) ||
+            (s.dim[k] != 1 && s.dim[k] != to->dim[at]))
+            return misfit(r, "shape %s does not stretch to %s",
+                          shape_str(s).s, shape_str(*to).s);
+    }
+    return true;
+}
+
+bool shape_reshape(Infer *r)
+{
+    Shape s = r->src[0].shape;
+
+    like_source(r);
+    if (!has_attrs(r, r->attr->n) || !result_dims(r, 0, r->attr->n) ||
+        !extent_fits(r))
+        return false;
+    if (shape_size(s) != shape_size(r->out->shape))
+        return misfit(r, "shape %s has %lld elements, shape %s has %lld",
+                      shape_str(s).s, (long long)shape_size(s),
+                      shape_str(r->out->shape).s,
+                      (long long)shape_size(r->out->shape));
+    return true;
+}
+
+/* Are the numbers in attr distinct dims of s? */
+static bool are_axes(Infer *r, Shape s)
+{
+    unsigned seen = 0;
+
+    for (int k = 0; k < r->attr->n; k++) {
+        if (!is_axis(r, s, r->attr->i[k]))
+            return false;
+        if (seen & 1u << r->attr->i[k])
+            return misfit(r, "dim %lld is named twice",
+                          (long long)r->attr->i[k]);
+        seen |= 1u << r->attr->i[k];
+    }
+    return true;
+}
+
+bool shape_perm(Infer *r)
+{
+    Shape s = r->src[0].shape;
+
+    like_source(r);
+    if (r->attr->n != s.rank)
+        return misfit(r, "%d dims are named, the value has shape %s",
+                      r->attr->n, shape_str(s).s);
+    if (!are_axes(r, s))
+        return false;
+    for (int k = 0; k < s.rank; k++)
+        push_dim(r, s.dim[r->attr->i[k]]);
+    return true;
+}
+
+bool shape_slice(Infer *r)
+{
+    Shape s = r->src[0].shape;
+
+    like_source(r);
+    if (!has_attrs(r, 3 * s.rank))
+        return false;
+    for (int k = 0; k < s.rank; k++) {
+        int64_t start = r->attr->i[3 * k], limit = r->attr->i[3 * k + 1];
+        int64_t stride = r->attr->i[3 * k + 2];
+        if (start < 0 || limit > s.dim[k] || start >= limit)
+            return misfit(r, "%lld .. %lld is no part of dim %d of shape %s",
+                          (long long)start, (long long)limit, k,
+                          shape_str(s).s);
+        if (stride < 1)
+            return misfit(r, "the stride is %lld, less than 1",
+                          (long long)stride);
+        push_dim(r, (limit - start + stride - 1) / stride);
+    }
+    return true;
+}
+
+bool shape_pad(Infer *r)
+{
+    Shape s = r->src[0].shape;
+
+    like_source(r);
+    if (!has_attrs(r, 3 * s.rank))
+        return false;
+    for (int k = 0; k < s.rank; k++) {
+        const int64_t *at = &r->attr->i[3 * k];
+        if (at[0] < 0 || at[1] < 0 || at[2] < 0)
+            return misfit(r, "the padding of dim %d is negative", k);
+        if (at[2] > EXTENT_MAX / s.dim[k])
+            return misfit(r, "%lld is too large a padding", (long long)at[2]);
+        push_dim(r, at[0] + at[1] + s.dim[k] + (s.dim[k] - 1) * at[2]);
+    }
+    return true;
+}
+
+bool shape_reverse(Infer *r)
+{
+    *r->out = r->src[0];
+    return are_axes(r, r->src[0].shape);
+}
+
+bool shape_concat(Infer *r)
+{
+    if (r->nsrc < 1)
+        return misfit(r, "there is nothing to put together");
+    *r->out = r->src[0];
+    r->out->batched = any_batched(r);
+    if (!has_attrs(r, 1) || !is_axis(r, r->src[0].shape, r->attr->i[0]))
+        return false;
+    int axis = (int)r->attr->i[0];
+    for (int k = 1; k < r->nsrc; k++) {
+        Shape s = r->src[k].shape;
+        if (!same_dtype(r, r->src[0], r->src[k]))
+            return false;
+        if (s.rank == r->out->shape.rank)
+            s.dim[axis] = r->src[0].shape.dim[axis];
+        if (!shape_eq(s, r->src[0].shape))
+            return misfit(r, "shapes %s and %s differ in more than dim %d",
+                          shape_str(r->src[0].shape).s,
+                          shape_str(r->src[k].shape).s, axis);
+        r->out->shape.dim[axis] += r->src[k].shape.dim[axis];
+    }
+    return true;
+}
+
+/* ---- indexing ---- */
+
+static bool is_index(Infer *r, Type i)
+{
+    if (i.dt != DT_i32)
+        return misfit(r, "the index is %s, not int", dtype_word(i.dt));
+    return true;
+}
+
+/* The dims of i, then all but the first of x. */
+static bool rows_at(Infer *r, Shape i, Shape x)
+{
+    for (int k = 0; k < i.rank; k++)
+        if (!push_dim(r, i.dim[k]))
+            return false;
+    for (int k = 1; k < x.rank; k++)
+        if (!push_dim(r, x.dim[k]))
+            return false;
+    return true;
+}
+
+static bool has_rows(Infer *r, Type x)
+{
+    if (x.shape.rank == 0)
+        return misfit(r, "a scalar cannot be indexed");
+    return true;
+}
+
+bool shape_take(Infer *r)
+{
+    like_source(r);
+    return has_rows(r, r->src[0]) && is_index(r, r->src[1]) &&
+           rows_at(r, r->src[1].shape, r->src[0].shape);
+}
+
+bool shape_put(Infer *r)
+{
+    Type x = r->src[0], i = r->src[1], v = r->src[2];
+
+    if (!has_rows(r, x) || !is_index(r, i) || !same_dtype(r, x, v) ||
+        !rows_at(r, i.shape, x.shape))
+        return false;
+    if (!shape_eq(r->out->shape, v.shape))
+        return misfit(r, "places of shape %s are given values of shape %s",
+                      shape_str(r->out->shape).s, shape_str(v.shape).s);
+    *r->out = x;
+    return true;
+}
+
+bool shape_scatter(Infer *r)
+{
+    Shape i = r->src[0].shape, v = r->src[1].shape;
+
+    r->out->dt = r->src[1].dt;
+    r->out->batched = any_batched(r);
+    if (!has_attrs(r, 1) || !is_index(r, r->src[0]))
+        return false;
+    if (r->src[1].dt == DT_bool)
+        return misfit(r, "a number expected, not bool");
+    for (int k = 0; k < i.rank; k++)
+        if (k >= v.rank || i.dim[k] != v.dim[k])
+            return misfit(r, "indices of shape %s are given values of shape "
+                             "%s", shape_str(i).s, shape_str(v).s);
+    push_dim(r, r->attr->i[0]);
+    for (int k = i.rank; k < v.rank; k++)
+        if (!push_dim(r, v.dim[k]))
+            return false;
+    return true;
+}
