@@ -18,6 +18,8 @@ double rnn_uniform_at(uint64_t seed, int64_t stream, int32_t example,
                       uint32_t keys, int64_t i); // k * 2^-24, in [0, 1)
 double rnn_normal_at(uint64_t seed, int64_t stream, int32_t example,
                      uint32_t keys, int64_t i);
+/* Phi^-1((word + 1/2) * 2^-32), what normals are made with. */
+double rnn_normal_of(uint32_t word);
 /* A random order of 0 .. n - 1 (Fisher-Yates on the same counters). */
 void rnn_permutation(uint64_t seed, int64_t stream, int32_t example,
                      uint32_t keys, int64_t n, int32_t *out);

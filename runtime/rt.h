@@ -25,6 +25,8 @@ RnnStatus rnn_fail(RnnError *err, RnnStatus s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* type.c */
+/* false if a * b does not fit a signed size. */
+bool rnn_mul_size(size_t a, size_t b, size_t *product);
 int64_t rnn_type_count(const RnnType *t); // elements, without the batch
 size_t rnn_dtype_bytes(int32_t dt);
 const char *rnn_dtype_name(int32_t dt);   // "f32"

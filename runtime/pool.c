@@ -1,0 +1,213 @@
+/*
+ * pool.c -- a persistent pool of threads over a static partition.
+ *
+ * The caller publishes a job and raises a generation counter (release);
+ * workers wait for it (acquire), spinning some 50 us and then asleep. Thread
+ * t of T gets tasks [t N / T, (t + 1) N / T), the caller being thread 0, and
+ * the caller waits for the count of unfinished workers to fall to zero in the
+ * same two ways. While a job runs the pool is busy: a call from inside runs
+ * serially on the thread that makes it.
+ *
+ * Whoever goes to sleep says so and looks again before it does; whoever
+ * changes a counter does so before it looks for sleepers. All four accesses
+ * are sequentially consistent, so one of the two always sees the other.
+ */
+#include "rt.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SPIN_NS = 50000 };
+
+typedef struct Gate { // where threads wait for a counter to change
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    atomic_int nsleeping;
+} Gate;
+
+typedef struct Worker {
+    pthread_t thread;
+    RnnPool *pool;
+    int number; // 1 .. nthread - 1
+} Worker;
+
+struct RnnPool {
+    int nthread; // the caller included
+    double spin_ns;
+    Worker *worker;
+    RnnKernelFn *fn; // the job: written before `generation`, NULL: quit
+    void *const *ptr;
+    int64_t n, tasks;
+    /* Counters of different writers, each on a cache line of its own. */
+    _Alignas(64) atomic_uint generation;
+    _Alignas(64) atomic_uint unfinished;
+    _Alignas(64) atomic_bool busy;
+    Gate job, done;
+};
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void gate_open(Gate *g)
+{
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->moved, NULL);
+}
+
+static void gate_close(Gate *g)
+{
+    pthread_cond_destroy(&g->moved);
+    pthread_mutex_destroy(&g->lock);
+}
+
+/* Until the counter is (want = true) or is not (false) at `value`. */
+static void gate_wait(Gate *g, atomic_uint *counter, unsigned value, bool want,
+                      double spin_ns)
+{
+    double until = 0;
+
+    for (int k = 0;; k++) {
+        if ((atomic_load_explicit(counter, memory_order_acquire) == value) ==
+            want)
+            return;
+        relax();
+        if (k % 64)
+            continue;
+        double now = rnn_now_ns();
+        if (k == 0)
+            until = now + spin_ns;
+        if (now >= until)
+            break;
+    }
+    pthread_mutex_lock(&g->lock);
+    atomic_fetch_add(&g->nsleeping, 1);
+    while ((atomic_load(counter) == value) != want)
+        pthread_cond_wait(&g->moved, &g->lock);
+    atomic_fetch_sub(&g->nsleeping, 1);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* After the counter changed: wakes who sleeps at the gate. */
+static void gate_wake(Gate *g)
+{
+    if (atomic_load(&g->nsleeping) == 0)
+        return;
+    pthread_mutex_lock(&g->lock);
+    pthread_cond_broadcast(&g->moved);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void run_slice(const RnnPool *p, int number)
+{
+    int64_t lo = p->tasks * number / p->nthread;
+    int64_t hi = p->tasks * (number + 1) / p->nthread;
+
+    if (lo < hi)
+        p->fn(p->ptr, p->n, lo, hi);
+}
+
+static void *work(void *arg)
+{
+    Worker *w = arg;
+    RnnPool *p = w->pool;
+
+    for (unsigned seen = 0;; seen++) {
+        gate_wait(&p->job, &p->generation, seen, false, p->spin_ns);
+        if (!p->fn)
+            return NULL;
+        run_slice(p, w->number);
+        if (atomic_fetch_sub(&p->unfinished, 1) == 1)
+            gate_wake(&p->done);
+    }
+}
+
+static void publish(RnnPool *p)
+{
+    atomic_store(&p->unfinished, (unsigned)p->nthread - 1);
+    atomic_fetch_add(&p->generation, 1);
+    gate_wake(&p->job);
+}
+
+/* Signals go to the thread that made the pool: it is the one that stops the
+ * run at a whole step. */
+static int start_workers(RnnPool *p, int threads)
+{
+    sigset_t all, old;
+    int n = 1;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    for (; n < threads; n++) {
+        Worker *w = &p->worker[n];
+
+        *w = (Worker){.pool = p, .number = n};
+        if (pthread_create(&w->thread, NULL, work, w))
+            break;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return n;
+}
+
+RnnPool *rnn_pool_new(int threads)
+{
+    RnnPool *p = rnn_alloc(sizeof *p);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (threads < 1)
+        threads = 1;
+    gate_open(&p->job);
+    gate_open(&p->done);
+    p->spin_ns = threads <= cores ? SPIN_NS : 0;
+    p->worker = rnn_alloc(sizeof *p->worker * (size_t)threads);
+    /* Workers read nthread only after the first job is published. */
+    p->nthread = start_workers(p, threads);
+    return p;
+}
+
+int rnn_pool_threads(const RnnPool *p)
+{
+    return p ? p->nthread : 1;
+}
+
+void rnn_pool_free(RnnPool *p)
+{
+    if (!p)
+        return;
+    p->fn = NULL;
+    publish(p);
+    for (int i = 1; i < p->nthread; i++)
+        pthread_join(p->worker[i].thread, NULL);
+    gate_close(&p->job);
+    gate_close(&p->done);
+    free(p->worker);
+    free(p);
+}
+
+void rnn_parallel(RnnCall *call, RnnKernelFn *fn, void *const *ptr,
+                  int64_t tasks)
+{
+    RnnPool *p = call->pool;
+
+    if (tasks <= 0)
+        return;
+    if (!p || p->nthread == 1 || tasks == 1 ||
+        atomic_exchange_explicit(&p->busy, true, memory_order_acquire)) {
+        fn(ptr, call->n, 0, tasks);
+        return;
+    }
+    p->fn = fn;
+    p->ptr = ptr;
+    p->n = call->n;
+    p->tasks = tasks;
+    publish(p);
+    run_slice(p, 0);
+    gate_wait(&p->done, &p->unfinished, 0, true, p->spin_ns);
+    atomic_store_explicit(&p->busy, false, memory_order_release);
+}
