@@ -73,6 +73,7 @@ typedef enum {
     KERNEL_CALL      // random fills
 } KernelKind;
 
+
 typedef struct Kernel {
     int id;
     KernelKind kind;
@@ -85,8 +86,10 @@ typedef struct Kernel {
     Buffer **read;
     Schedule sched; // CONTRACT
     bool parallel;  // worth splitting: over examples (batched dst) or tasks
-    int64_t tasks;  // 0: one task per example, lo..hi are examples; else lo..hi
-                    // lie in 0..tasks (1: not divisible)
+    /* 0: one task per example, lo..hi are examples; else lo..hi lie in
+     * 0..tasks (1: not divisible). MAP, REDUCE and BATCH: task t is the rows
+     * D t / tasks .. D (t + 1) / tasks of the first dim larger than 1. */
+    int64_t tasks;
     const char *name;
     double flops_example, flops_call, bytes_example, bytes_call;
 } Kernel;

@@ -1,0 +1,168 @@
+/*
+ * buffers.c -- lifetimes to offsets in one arena.
+ *
+ * Time counts kernels and copies in the order they run, a loop's beginning
+ * and end included. Memory touched inside a loop and before it lives to the
+ * loop's end; what the set-up part leaves to the rest lives always. Shared
+ * buffers lie at arena + offset; per-example ones at arena + shared_bytes +
+ * n * offset, since n is known only when running.
+ */
+#include "loop/lower.h"
+
+#include <stdlib.h>
+
+enum { FOREVER = 1 << 30, ALIGN = 64 };
+
+typedef struct Times {
+    Program *p;
+    int now;
+    bool setup;
+} Times;
+
+static void touch(Times *t, Buffer *b)
+{
+    b = buffer_storage(b);
+    if (b->first < 0)
+        b->first = t->now;
+    b->last = t->now;
+    if (t->setup)
+        b->setup = true;
+    else if (b->setup)
+        b->last = FOREVER;
+}
+
+/* Extends what crosses the loop that ran from `begin` to now. */
+static void close_loop(Times *t, int begin)
+{
+    for (int i = 0; i < t->p->buffer.n; i++) {
+        Buffer *b = t->p->buffer.at[i];
+
+        if (b->first >= 0 && b->first < begin && b->last >= begin &&
+            b->last < t->now)
+            b->last = t->now;
+    }
+}
+
+static void walk_steps(Times *t, const Steps *s)
+{
+    for (int i = 0; i < s->list.n; i++) {
+        const Step *st = &s->list.at[i];
+        int begin = ++t->now;
+
+        t->setup = st->setup;
+        switch (st->kind) {
+        case STEP_KERNEL:
+            for (int k = 0; k < st->kernel->nread; k++)
+                touch(t, st->kernel->read[k]);
+            touch(t, st->kernel->dst);
+            break;
+        case STEP_COPY:
+            touch(t, st->from);
+            touch(t, st->to);
+            break;
+        case STEP_LOOP:
+            if (st->count)
+                touch(t, st->count);
+            if (st->index)
+                touch(t, st->index);
+            walk_steps(t, st->body);
+            t->now++;
+            if (st->index)
+                touch(t, st->index);
+            close_loop(t, begin);
+            break;
+        }
+    }
+}
+
+/* --- placing -------------------------------------------------------------------- */
+
+static int by_size(const void *x, const void *y)
+{
+    const Buffer *a = *(Buffer *const *)x, *b = *(Buffer *const *)y;
+
+    if (a->bytes != b->bytes)
+        return a->bytes < b->bytes ? 1 : -1;
+    return a->id - b->id;
+}
+
+static int by_offset(const void *x, const void *y)
+{
+    const Buffer *a = *(Buffer *const *)x, *b = *(Buffer *const *)y;
+
+    return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+static bool live_together(const Buffer *a, const Buffer *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The smallest gap between the n buffers live at the same time, sorted by
+ * offset, that holds `bytes`; else behind them. */
+static int64_t best_gap(Buffer **with, int n, int64_t bytes)
+{
+    int64_t end = 0, best = -1, best_size = INT64_MAX;
+
+    for (int i = 0; i < n; i++) {
+        int64_t gap = with[i]->offset - end;
+
+        if (gap >= bytes && gap < best_size) {
+            best = end;
+            best_size = gap;
+        }
+        if (with[i]->offset + with[i]->bytes > end)
+            end = with[i]->offset + with[i]->bytes;
+    }
+    return best >= 0 ? best : end;
+}
+
+/* Offsets of all arena buffers that are batched or not; the bytes used. */
+static int64_t place(Program *p, bool batched)
+{
+    int n = 0;
+    int64_t used = 0;
+    Arena *tmp = arena_new();
+    Buffer **todo = NEW_N(tmp, Buffer *, p->buffer.n);
+    Buffer **with = NEW_N(tmp, Buffer *, p->buffer.n);
+
+    for (int i = 0; i < p->buffer.n; i++) {
+        Buffer *b = p->buffer.at[i];
+
+        if (b->place == PLACE_ARENA && b->first >= 0 &&
+            b->type.batched == batched)
+            todo[n++] = b;
+    }
+    qsort(todo, (size_t)n, sizeof *todo, by_size);
+    for (int i = 0; i < n; i++) {
+        int m = 0;
+
+        for (int k = 0; k < i; k++)
+            if (live_together(todo[i], todo[k]))
+                with[m++] = todo[k];
+        qsort(with, (size_t)m, sizeof *with, by_offset);
+        todo[i]->offset = best_gap(with, m, todo[i]->bytes);
+        if (todo[i]->offset + todo[i]->bytes > used)
+            used = todo[i]->offset + todo[i]->bytes;
+    }
+    arena_free(tmp);
+    return (used + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+void loop_place_buffers(Program *p)
+{
+    Times t = {.p = p};
+
+    for (int i = 0; i < p->buffer.n; i++) {
+        Buffer *b = p->buffer.at[i];
+
+        b->first = b->last = -1;
+        b->setup = false;
+    }
+    walk_steps(&t, &p->steps);
+    for (int i = 0; i < p->buffer.n; i++)
+        if (p->buffer.at[i]->setup && p->buffer.at[i]->last == FOREVER)
+            p->buffer.at[i]->first = 0;
+    p->shared_bytes = place(p, false);
+    p->example_bytes = place(p, true);
+}

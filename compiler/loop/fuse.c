@@ -1,0 +1,321 @@
+/*
+ * fuse.c -- which values are materialized.
+ *
+ * A core (reduction, contraction, nest) takes the elementwise chain behind it
+ * as its epilogue as long as each link has one reader. Other elementwise
+ * values and views are inlined where they are read, unless somebody needs
+ * them in memory or the work done again would cost more than a buffer does:
+ * with c the operations of one element and t the evaluations of it, inlining
+ * repeats c (t - 1) operations and a buffer costs a store and a load.
+ */
+#include "loop/lower.h"
+
+enum {
+    BUFFER_COST = 3,   // of a store and a load, in simple operations
+    SCALAR_COST = 24,  // of a kernel for one shared number
+    MANY_EXAMPLES = 32,
+    MANY_PASSES = 8,
+    MANY_NODES = 200,  // in one kernel
+    MANY_REACHES = 12
+};
+
+static double op_cost(Val v)
+{
+    switch (v->op) {
+    case OP_const: case OP_cast: case OP_broadcast: case OP_spread:
+    case OP_reshape: case OP_stop_gradient: case OP_iota:
+        return 0;
+    case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_tanh:
+    case OP_sigmoid: case OP_softplus: case OP_erf: case OP_sin: case OP_cos:
+    case OP_pow:
+        return 10;
+    case OP_div: case OP_mod: case OP_sqrt:
+        return v->type.dt == DT_i32 ? 10 : 3;
+    case OP_take: case OP_concat:
+        return 2;
+    case OP_slice: case OP_reverse:
+        return 0.5;
+    default:
+        return 1;
+    }
+}
+
+/* --- what must be in memory -------------------------------------------------- */
+
+static bool use_needs_buffer(Val v, Use u)
+{
+    if (!u.user)
+        return true;
+    switch (kind_of(u.user)) {
+    case LOWER_CONTRACT: case LOWER_KERNEL:
+        return true;
+    case LOWER_CALL:
+        return v->op != OP_const;
+    case LOWER_REGION:
+        return u.slot > 0 || v->op != OP_const;
+    default:
+        return false;
+    }
+}
+
+static void find_needs(Lower *lo)
+{
+    for (int i = lo->norder; i-- > 0;) {
+        Val v = lo->order[i];
+        Fact *f = fact_of(lo, v);
+
+        for (int k = 0; k < f->use.n; k++)
+            if (use_needs_buffer(v, f->use.at[k]))
+                f->must = true;
+        // A reshape shares the memory of its source.
+        if (f->must && v->op == OP_reshape)
+            fact_of(lo, v->src[0])->must = true;
+    }
+}
+
+/* Leaves that stand in memory before any kernel runs. */
+static bool is_stored_leaf(Val v)
+{
+    return v->op == OP_input || v->op == OP_loopvar || v->op == OP_proj;
+}
+
+static void find_costs(Lower *lo)
+{
+    for (int i = 0; i < lo->norder; i++) {
+        Val v = lo->order[i];
+        Fact *f = fact_of(lo, v);
+        LowerKind kind = kind_of(v);
+
+        if (f->must || f->root || (kind != LOWER_MAP && kind != LOWER_VIEW))
+            continue;
+        f->cost = op_cost(v);
+        for (int k = 0; k < v->nsrc; k++)
+            f->cost += fact_of(lo, v->src[k])->cost;
+        if (f->cost > 1e6)
+            f->cost = 1e6;
+    }
+}
+
+/* --- epilogues ---------------------------------------------------------------- */
+
+static bool takes_epilogue(Val core)
+{
+    switch (kind_of(core)) {
+    case LOWER_REDUCE: case LOWER_CONTRACT:
+        return true;
+    case LOWER_KERNEL:
+        return core->op == OP_max_pool || core->op == OP_pool_gather ||
+               core->op == OP_sum_pool;
+    default:
+        return false;
+    }
+}
+
+/* The only reader of v if it can be computed where v is, else NULL. */
+static Val next_link(Lower *lo, Val v)
+{
+    Fact *f = fact_of(lo, v);
+    Val u = f->use.n ? f->use.at[0].user : NULL;
+
+    for (int k = 1; k < f->use.n; k++)
+        if (f->use.at[k].user != u)
+            return NULL;
+    if (f->must || !u || kind_of(u) != LOWER_MAP || u->region != v->region ||
+        !shape_eq(u->type.shape, v->type.shape) ||
+        u->type.batched != v->type.batched || fact_of(lo, u)->root ||
+        fact_of(lo, u)->varies != f->varies)
+        return NULL;
+    return u;
+}
+
+static void claim_epilogue(Lower *lo, Val core)
+{
+    Val root = core, u;
+
+    if (fact_of(lo, core)->root)
+        return;
+    fact_of(lo, core)->root = core;
+    while (takes_epilogue(core) && (u = next_link(lo, root))) {
+        fact_of(lo, u)->root = u;
+        root = u;
+    }
+    for (Val v = core;; v = fact_of(lo, v)->use.at[0].user) {
+        fact_of(lo, v)->root = root;
+        if (v == root)
+            break;
+    }
+    fact_of(lo, root)->core = core;
+    fact_of(lo, root)->buffered = true;
+}
+
+/* Contractions choose first: their epilogue saves the most. */
+static void claim_epilogues(Lower *lo)
+{
+    static const LowerKind turn[] = {LOWER_CONTRACT, LOWER_KERNEL,
+                                     LOWER_REDUCE, LOWER_CALL};
+
+    for (int t = 0; t < (int)ARRAY_LEN(turn); t++)
+        for (int i = lo->norder; i-- > 0;)
+            if (kind_of(lo->order[i]) == turn[t])
+                claim_epilogue(lo, lo->order[i]);
+}
+
+/* --- inlining ------------------------------------------------------------------ */
+
+/* Do the dims of the source of a broadcast come first in the result? Then the
+ * inner loops run over the others and the value is computed outside them. */
+static bool is_prefix(Val bcast)
+{
+    Shape from = bcast->src[0]->type.shape, to = bcast->type.shape;
+    int64_t seen = 1;
+    int k = 0;
+
+    for (int d = 0; d < to.rank && seen < shape_size(from); d++) {
+        while (k < from.rank && from.dim[k] == 1)
+            k++;
+        if (to.dim[d] == 1)
+            continue;
+        if (k == from.rank || bcast->attr.i[to.rank + k] != d)
+            return false;
+        seen *= from.dim[k++];
+    }
+    return true;
+}
+
+/* How often user u evaluates each element of its source in slot k. */
+static double times_read(Val u, int k)
+{
+    Val v = u->src[k];
+    double nv = (double)shape_size(v->type.shape);
+    double nu = (double)shape_size(u->type.shape);
+    double t = 1;
+
+    if (nv > 1 && u->type.batched && !v->type.batched)
+        t = MANY_EXAMPLES;
+    if (nv < 1 || kind_of(u) == LOWER_REDUCE)
+        return t;
+    if (u->op == OP_broadcast && !is_prefix(u))
+        t *= nu / nv;
+    if (u->op == OP_take && k == 0 && nu > nv)
+        t *= nu / nv;
+    return t;
+}
+
+static void add_reach(Lower *lo, Fact *f, Val root, uint32_t path, double times)
+{
+    for (int i = 0; i < f->reach.n; i++)
+        if (f->reach.at[i].root == root && f->reach.at[i].path == path) {
+            if (f->reach.at[i].times < times)
+                f->reach.at[i].times = times;
+            return;
+        }
+    VEC_PUSH(lo->tmp, &f->reach, ((Reach){root, path, times}));
+}
+
+static uint32_t step_path(uint32_t path, Val u, int slot)
+{
+    if (kind_of(u) == LOWER_MAP || u->op == OP_spread)
+        return path;
+    return (path * 31 + u->id) * 31 + (uint32_t)slot + 1;
+}
+
+/* Where the uses of v, all decided, would compute it. */
+static void find_reaches(Lower *lo, Val v)
+{
+    Fact *f = fact_of(lo, v);
+
+    for (int i = 0; i < f->use.n; i++) {
+        Val u = f->use.at[i].user;
+        int slot = f->use.at[i].slot;
+        Fact *fu;
+
+        if (!u)
+            continue;
+        fu = fact_of(lo, u);
+        if (fu->root || fu->buffered) {
+            add_reach(lo, f, fu->root ? fu->root : u, step_path(0, u, slot),
+                      times_read(u, slot));
+            continue;
+        }
+        for (int k = 0; k < fu->reach.n; k++) {
+            Reach r = fu->reach.at[k];
+            add_reach(lo, f, r.root, step_path(r.path, u, slot),
+                      r.times * times_read(u, slot));
+        }
+    }
+}
+
+static bool is_worth_buffer(Lower *lo, Val v)
+{
+    Fact *f = fact_of(lo, v);
+    bool number = !v->type.batched && shape_size(v->type.shape) == 1;
+    double times = 0;
+    bool later = false;
+
+    if (f->cost == 0)
+        return false;
+    if (f->reach.n > MANY_REACHES)
+        return true;
+    for (int i = 0; i < f->reach.n; i++) {
+        Reach r = f->reach.at[i];
+        double t = r.times;
+
+        if (r.root->region != v->region ||
+            fact_of(lo, r.root)->varies != f->varies) {
+            later = true;
+            t *= MANY_PASSES;
+        }
+        if (r.root != v && fact_of(lo, r.root)->nnodes > MANY_NODES)
+            return true;
+        times += t;
+    }
+    if (number)
+        return f->cost * (f->reach.n - 1) > SCALAR_COST ||
+               (later && f->cost > SCALAR_COST);
+    return f->cost * (times - 1) > BUFFER_COST;
+}
+
+/* Adds v to the size of the kernels that compute it. */
+static void count_node(Lower *lo, Val v)
+{
+    Fact *f = fact_of(lo, v);
+
+    if (f->cost > 0)
+        for (int i = 0; i < f->reach.n; i++)
+            fact_of(lo, f->reach.at[i].root)->nnodes++;
+}
+
+static void decide(Lower *lo, Val v)
+{
+    Fact *f = fact_of(lo, v);
+
+    if (f->root || kind_of(v) == LOWER_REGION)
+        return;
+    if (is_stored_leaf(v)) {
+        f->buffered = true;
+        return;
+    }
+    find_reaches(lo, v);
+    if ((f->must && v->op != OP_reshape) ||
+        (v->op != OP_reshape && is_worth_buffer(lo, v))) {
+        f->buffered = true;
+        f->root = f->core = v;
+        return;
+    }
+    count_node(lo, v);
+}
+
+void fuse_choose(Lower *lo)
+{
+    find_needs(lo);
+    claim_epilogues(lo);
+    find_costs(lo);
+    for (int i = lo->norder; i-- > 0;)
+        decide(lo, lo->order[i]);
+    for (int i = 0; i < lo->norder; i++) {
+        Val v = lo->order[i];
+
+        if (v->op == OP_reshape && fact_of(lo, v->src[0])->buffered)
+            fact_of(lo, v)->buffered = true;
+    }
+}

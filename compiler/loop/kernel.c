@@ -1,0 +1,242 @@
+/*
+ * kernel.c -- one kernel from the value it stores.
+ *
+ * What a kernel reads are the buffered values its expression stops at. Its
+ * name, and the estimates of its work, are for people and for the choice to
+ * split it over threads; nothing else depends on them.
+ */
+#include "loop/lower.h"
+
+/* --- what is read -------------------------------------------------------------- */
+
+typedef struct Walk {
+    Lower *lo;
+    Kernel *k;
+    bool *seen; // by node id
+    VEC(Buffer *) read;
+    int before, after; // elementwise operations in front of and behind the core
+} Walk;
+
+static void walk(Walk *w, Val v, bool behind)
+{
+    Fact *f = fact_of(w->lo, v);
+
+    if (w->seen[v->id])
+        return;
+    w->seen[v->id] = true;
+    if (v != w->k->root && f->buffered) {
+        VEC_PUSH(w->lo->tmp, &w->read, f->buf);
+        return;
+    }
+    if (v == w->k->core)
+        behind = false;
+    if (kind_of(v) == LOWER_MAP && v->nsrc > 0)
+        *(behind ? &w->after : &w->before) += 1;
+    for (int i = 0; i < v->nsrc; i++)
+        walk(w, v->src[i], behind);
+}
+
+/* --- names --------------------------------------------------------------------- */
+
+static const char *dims_text(Arena *a, Shape s)
+{
+    const char *t = "";
+
+    for (int d = 0; d < s.rank; d++)
+        t = arena_printf(a, "%s%s%lld", t, d ? "x" : "",
+                         (long long)s.dim[d]);
+    return t;
+}
+
+static const char *conv_text(Arena *a, Shape w, Shape out)
+{
+    const char *at = out.dim[0] == out.dim[1]
+                         ? arena_printf(a, "%lld", (long long)out.dim[0])
+                         : arena_printf(a, "%lldx%lld", (long long)out.dim[0],
+                                        (long long)out.dim[1]);
+
+    return arena_printf(a, "%lldx%lld %lld->%lld @%s", (long long)w.dim[0],
+                        (long long)w.dim[1], (long long)w.dim[2],
+                        (long long)w.dim[3], at);
+}
+
+static int64_t contracted(Val dot)
+{
+    DotDims d = ir_dot_dims(dot);
+    int64_t n = 1;
+
+    for (int i = 0; i < d.ncontract; i++)
+        n *= dot->src[0]->type.shape.dim[d.cx[i]];
+    return n;
+}
+
+static const char *kernel_name(Arena *a, const Kernel *k)
+{
+    Val c = k->core;
+    const char *op = op_info[c->op].name;
+    Shape out = c->type.shape, in = c->nsrc ? c->src[0]->type.shape : out;
+
+    switch (c->op) {
+    case OP_conv:
+        return arena_printf(a, "conv %s", conv_text(a, c->src[1]->type.shape,
+                                                    out));
+    case OP_conv_dw:
+        return arena_printf(a, "conv_dw %s",
+                            conv_text(a, out, c->src[1]->type.shape));
+    case OP_conv_dx:
+        return arena_printf(a, "conv_dx %s",
+                            conv_text(a, c->src[1]->type.shape, in));
+    case OP_dot:
+        if (ir_dot_dims(c).sum_batch)
+            return arena_printf(a, "dot batch->%s", dims_text(a, out));
+        return arena_printf(a, "dot %lld->%s", (long long)contracted(c),
+                            out.rank ? dims_text(a, out) : "1");
+    default:
+        break;
+    }
+    if (k->kind == KERNEL_MAP) {
+        op = "map";
+        in = k->root->type.shape;
+    }
+    return in.rank ? arena_printf(a, "%s %s", op, dims_text(a, in)) : op;
+}
+
+/* --- work ---------------------------------------------------------------------- */
+
+static double core_flops(Val c)
+{
+    double out = (double)shape_size(c->type.shape);
+    const int64_t *w = c->nsrc > 1 ? c->src[1]->type.shape.dim : NULL;
+
+    switch (c->op) {
+    case OP_dot:
+        return 2 * out * (double)contracted(c);
+    case OP_conv:
+        return 2 * out * (double)(w[0] * w[1] * w[2]);
+    case OP_conv_dx:
+        return 2 * (double)(shape_size(c->src[0]->type.shape) * w[0] * w[1] *
+                            w[2]);
+    case OP_conv_dw:
+        return 2 * out * (double)(w[0] * w[1]);
+    case OP_max_pool: case OP_pool_gather: case OP_sum_pool: {
+        PoolDims p = ir_pool_dims(c);
+        return out * (double)(p.kh * p.kw);
+    }
+    case OP_uniform: case OP_normal: case OP_permutation:
+        return 10 * out;
+    default:
+        return c->nsrc ? (double)shape_size(c->src[0]->type.shape) : out;
+    }
+}
+
+static bool works_per_example(Val core)
+{
+    for (int i = 0; i < core->nsrc; i++)
+        if (core->src[i]->type.batched)
+            return true;
+    return core->type.batched;
+}
+
+static void add_bytes(Kernel *k, Type t, double most)
+{
+    double bytes = (double)(shape_size(t.shape) * dtype_bytes(t.dt));
+
+    if (bytes > most)
+        bytes = most;
+    if (t.batched)
+        k->bytes_example += bytes;
+    else
+        k->bytes_call += bytes;
+}
+
+static void estimate(Kernel *k, int before, int after)
+{
+    double out = (double)shape_size(k->root->type.shape);
+    double in = k->core->nsrc && k->kind != KERNEL_MAP
+                    ? (double)shape_size(k->core->src[0]->type.shape)
+                    : out;
+    double core = k->kind == KERNEL_MAP ? 0 : core_flops(k->core);
+    double most = 64 * (in > out ? in : out);
+
+    if (works_per_example(k->core))
+        k->flops_example += core + before * in;
+    else
+        k->flops_call += core + before * in;
+    if (k->root->type.batched)
+        k->flops_example += after * out;
+    else
+        k->flops_call += after * out;
+    if (k->kind == KERNEL_CONTRACT)
+        most = 1e300;
+    for (int i = 0; i < k->nread; i++)
+        add_bytes(k, k->read[i]->type, most);
+    add_bytes(k, k->root->type, most);
+}
+
+/* --- tasks --------------------------------------------------------------------- */
+
+static KernelKind kernel_kind(Val core)
+{
+    switch (kind_of(core)) {
+    case LOWER_REDUCE:
+        return core->op == OP_batch_sum || core->op == OP_batch_max
+                   ? KERNEL_BATCH
+                   : KERNEL_REDUCE;
+    case LOWER_CONTRACT:
+        return KERNEL_CONTRACT;
+    case LOWER_KERNEL:
+        return KERNEL_NEST;
+    case LOWER_CALL:
+        return KERNEL_CALL;
+    default:
+        return KERNEL_MAP;
+    }
+}
+
+enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16 };
+
+/* A shared result: panels of a contraction, else rows of the first dim. */
+static int64_t shared_tasks(const Kernel *k)
+{
+    Shape s = k->root->type.shape;
+    int d = 0;
+    double most = k->flops_call + TASK_EXAMPLES * k->flops_example;
+
+    if (k->kind == KERNEL_CONTRACT)
+        return k->sched.tasks > 0 ? k->sched.tasks : 1;
+    if (k->kind == KERNEL_NEST || k->kind == KERNEL_CALL)
+        return 1;
+    while (d < s.rank && s.dim[d] <= 1)
+        d++;
+    if (d == s.rank || most < 2 * TASK_FLOPS)
+        return 1;
+    return most / TASK_FLOPS < (double)s.dim[d] ? (int64_t)(most / TASK_FLOPS)
+                                                : s.dim[d];
+}
+
+Kernel *kernel_make(Lower *lo, Val root)
+{
+    Fact *f = fact_of(lo, root);
+    Kernel *k = NEW(lo->a, Kernel);
+    Walk w = {.lo = lo, .k = k};
+
+    k->id = lo->p->kernel.n;
+    k->core = f->core;
+    k->root = root;
+    k->kind = kernel_kind(f->core);
+    k->dst = f->buf;
+    w.seen = NEW_N(lo->tmp, bool, lo->nnodes);
+    walk(&w, root, true);
+    k->nread = w.read.n;
+    k->read = arena_copy(lo->a, w.read.at,
+                         sizeof(Buffer *) * (size_t)w.read.n);
+    estimate(k, w.before, w.after);
+    if (k->kind == KERNEL_CONTRACT)
+        k->sched = schedule_choose(k, lo->opt);
+    k->tasks = root->type.batched ? 0 : shared_tasks(k);
+    k->parallel = k->tasks != 1 && k->kind != KERNEL_CALL;
+    k->name = kernel_name(lo->a, k);
+    VEC_PUSH(lo->a, &lo->p->kernel, k);
+    f->kernel = k;
+    return k;
+}

@@ -1,0 +1,82 @@
+/*
+ * lower.h -- private to loop/: what is known of each value while an entry
+ * becomes kernels.
+ *
+ * Facts are kept by node id. Ids grow from sources to users (a loop's body
+ * comes before its node), so ascending ids are an order of computation and
+ * descending ids meet every user before the value.
+ */
+#ifndef RNN_LOWER_H
+#define RNN_LOWER_H
+
+#include "loop/loop.h"
+
+/* One kernel that computes a value in passing. Two uses in one kernel are one
+ * computation if they lie on the same path of index changes. */
+typedef struct Reach {
+    Val root;
+    uint32_t path;
+    double times; // evaluations per element of the value
+} Reach;
+
+typedef struct Use {
+    Val user; // NULL: an output
+    int slot; // source number; of a loop: see lower_source
+} Use;
+
+typedef struct Fact {
+    Val v;              // NULL: not needed
+    VEC(Use) use;
+    bool must;          // somebody needs it in memory
+    bool buffered;      // it has a buffer
+    bool varies;        // depends on more than parameters, options, constants
+    double cost;        // of one element, in simple operations
+    int nnodes;         // of a root: values its kernel computes
+    Val root;           // of a core or epilogue: the root of its kernel
+    Val core;           // of a root: its core
+    VEC(Reach) reach;   // inlined: where
+    bool *live;         // of a loop: [n] the variables that matter
+    Buffer *buf;
+    Kernel *kernel;     // of a root
+    int item;           // its step's number in its region; -1: none
+} Fact;
+
+typedef struct Lower {
+    Arena *a;   // what outlives lowering
+    Arena *tmp;
+    const Entry *e;
+    const LoopOptions *opt;
+    Program *p;
+    uint32_t nnodes;
+    Fact *fact; // by node id
+    int norder;
+    Val *order; // needed values by ascending id
+} Lower;
+
+static inline Fact *fact_of(const Lower *lo, Val v)
+{
+    return &lo->fact[v->id];
+}
+
+static inline LowerKind kind_of(Val v)
+{
+    return op_info[v->op].lower;
+}
+
+/* Sources as lowering sees them: those of a loop are its count, then the
+ * initial values, then the next values (NULL where the variable is dead). */
+int lower_nsource(Val v);
+Val lower_source(const Lower *lo, Val v, int slot);
+
+/* fuse.c: sets buffered, root and core of every needed value. */
+void fuse_choose(Lower *lo);
+
+Buffer *buffer_new(Lower *lo, Type type, Val v);
+
+/* kernel.c: the kernel of a root whose reads have their buffers. */
+Kernel *kernel_make(Lower *lo, Val root);
+
+/* order.c: the steps of one region (NULL: the top level). */
+void order_region(Lower *lo, Loop *region, Steps *out);
+
+#endif
