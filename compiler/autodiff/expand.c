@@ -124,11 +124,11 @@ bool ad_expand(Func *f, Diag *d)
                 ok = replace_group(tmp, f->g, grad + k, n - k, to + k, d) &&
                      ok;
 
-        Subst *s = subst_new(f->g, tmp, 0);
+        Subst *s = ir_subst_new(f->g, tmp, 0);
         for (int k = 0; k < n; k++)
-            subst_set(s, all[k], to[k]);
+            ir_subst_set(s, all[k], to[k]);
         for (int k = 0; k < f->nout; k++)
-            f->out[k] = subst(s, f->out[k]);
+            f->out[k] = ir_subst(s, f->out[k]);
         arena_free(tmp);
     }
     return ok;

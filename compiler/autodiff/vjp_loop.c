@@ -166,14 +166,14 @@ static bool run_taped(Back *b)
         return true;
 
     Loop *to = ir_loop_open(b->g, l->count, init, n, type, l->depth, l->span);
-    Subst *s = subst_new(b->g, b->tmp, l->depth);
-    subst_set(s, l->index, to->index);
+    Subst *s = ir_subst_new(b->g, b->tmp, l->depth);
+    ir_subst_set(s, l->index, to->index);
     for (int k = 0; k < l->n; k++) {
         ir_origin(b->g, to->var[k], l->var[k]->span, l->var[k]->name);
-        subst_set(s, l->var[k], to->var[k]);
+        ir_subst_set(s, l->var[k], to->var[k]);
     }
     for (int k = 0; k < l->n; k++)
-        next[k] = subst(s, l->next[k]);
+        next[k] = ir_subst(s, l->next[k]);
     for (int k = l->n; k < n; k++)
         next[k] = ir_op3(b->g, OP_put, to->var[k], to->index,
                          to->var[of[k - l->n]]);
@@ -217,26 +217,26 @@ static void run_back(Back *b)
     int depth = back_depth(b), at = 0;
     Loop *to = ir_loop_open(g, l->count, init, n, type, depth, l->span);
     Val pass = ir_sub(g, ir_const(g, DT_i32, (double)b->count - 1), to->index);
-    Subst *s = subst_new(g, b->tmp, depth);
+    Subst *s = ir_subst_new(g, b->tmp, depth);
     Val *next = init;
 
-    subst_set(s, l->index, pass);
+    ir_subst_set(s, l->index, pass);
     for (int k = 0; k < l->n; k++) {
         if (b->tape[k])
-            subst_set(s, l->var[k], ir_op2(g, OP_take, b->tape[k], pass));
+            ir_subst_set(s, l->var[k], ir_op2(g, OP_take, b->tape[k], pass));
         else
-            subst_set(s, l->var[k], l->init[k]);
+            ir_subst_set(s, l->var[k], l->init[k]);
         if (b->live[k])
-            subst_set(s, b->seed[k], to->var[at++]);
+            ir_subst_set(s, b->seed[k], to->var[at++]);
     }
     n = 0;
     for (int k = 0; k < l->n; k++)
         if (b->live[k])
-            next[n++] = b->dv[k] ? subst(s, b->dv[k])
+            next[n++] = b->dv[k] ? ir_subst(s, b->dv[k])
                                  : zero_like(g, l->var[k]);
     for (int k = 0; k < b->nc; k++)
         if (b->dc[k]) {
-            next[n] = ir_add(g, to->var[n], subst(s, b->dc[k]));
+            next[n] = ir_add(g, to->var[n], ir_subst(s, b->dc[k]));
             n++;
         }
 

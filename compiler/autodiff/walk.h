@@ -1,6 +1,5 @@
 /*
- * walk.h -- private to autodiff/: the state of one reverse walk, and
- * substitution.
+ * walk.h -- private to autodiff/: the state of one reverse walk.
  *
  * A walk goes over the nodes between its roots and the values it is asked
  * for, in descending order of ids (which is a reverse topological order). A
@@ -59,12 +58,5 @@ bool walk_flag(const Ad *ad, Val x, int flag);
 Val *walk_collect(Arena *tmp, const Val *root, int nroot, const Loop *l,
                   bool all_edges, int *n);
 int walk_loop_depth(const Loop *region); // 0 for NULL
-
-/* subst.c -- the same expressions over other leaves. */
-typedef struct Subst Subst;
-/* Loops that are rebuilt get a depth above `floor`. */
-Subst *subst_new(Graph *g, Arena *tmp, int floor);
-void subst_set(Subst *s, Val from, Val to); // before the first subst
-Val subst(Subst *s, Val root);
 
 #endif

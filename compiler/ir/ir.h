@@ -240,6 +240,15 @@ void ir_rewrite(Graph *g, Val *root, int nroot, IrMap *map, void *env);
 /* Number of times each node is used by others or as root, by node id. */
 int *ir_uses(Arena *tmp, Graph *g, const Val *root, int nroot);
 
+/* subst.c -- the same expressions over other values: set replacements, then
+ * ask for any number of roots (of any region). A replacement may mention
+ * variables of loops the old value stood in. What is replaced is older than
+ * the Subst; rebuilt loops get a depth above `floor`. */
+typedef struct Subst Subst;
+Subst *ir_subst_new(Graph *g, Arena *tmp, int floor);
+void ir_subst_set(Subst *s, Val from, Val to); // all before the first ask
+Val ir_subst(Subst *s, Val root);
+
 /* shape_rules.c -- the result type, or false with a sentence in err: what
  * does not fit, both shapes named. */
 bool ir_infer(Op op, const Attr *attr, const Type *src, int nsrc, Type *out,

@@ -7,7 +7,7 @@
  * over the new ones. So a replacement may itself mention variables of a loop
  * that is being rebuilt.
  */
-#include "autodiff/walk.h"
+#include "ir/ir.h"
 
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ struct Subst {
     Val *memo;
 };
 
-Subst *subst_new(Graph *g, Arena *tmp, int floor)
+Subst *ir_subst_new(Graph *g, Arena *tmp, int floor)
 {
     Subst *s = NEW(tmp, Subst);
 
@@ -29,7 +29,7 @@ Subst *subst_new(Graph *g, Arena *tmp, int floor)
     return s;
 }
 
-void subst_set(Subst *s, Val from, Val to)
+void ir_subst_set(Subst *s, Val from, Val to)
 {
     if (from->id >= s->n)
         internal_error("substitution of a value newer than itself");
@@ -107,14 +107,14 @@ static Val rebuild_loop(Subst *s, Val v)
         return v;
 
     Loop *to = ir_loop_open(s->g, count, init, l->n, type, depth, l->span);
-    Subst *vars = subst_new(s->g, s->tmp, depth);
-    subst_set(vars, l->index, to->index);
+    Subst *vars = ir_subst_new(s->g, s->tmp, depth);
+    ir_subst_set(vars, l->index, to->index);
     for (int k = 0; k < l->n; k++) {
         ir_origin(s->g, to->var[k], l->var[k]->span, l->var[k]->name);
-        subst_set(vars, l->var[k], to->var[k]);
+        ir_subst_set(vars, l->var[k], to->var[k]);
     }
     for (int k = 0; k < l->n; k++)
-        next[k] = subst(vars, next[k]);
+        next[k] = ir_subst(vars, next[k]);
     return ir_loop_close(s->g, to, next);
 }
 
@@ -143,7 +143,7 @@ static Val rebuild(Subst *s, Val v)
     return ir_node(s->g, v->op, &v->attr, src, v->nsrc);
 }
 
-Val subst(Subst *s, Val root)
+Val ir_subst(Subst *s, Val root)
 {
     int n;
     Val *node = pending(s, &root, 1, &n);
