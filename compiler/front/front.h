@@ -25,6 +25,7 @@ struct Ast {
     const char *flavour; // callable only: interned "fn", "layer", "net", ...
     int64_t inum;     // int_, bool_
     double num;       // real_, and int_ as a real
+    int depth;        // 1 + the deepest kid's; at most a little over 200
     int n;            // kids
     Ast **kid;
 };
@@ -32,6 +33,8 @@ struct Ast {
 /* ast.c */
 extern const char *const ast_kind_name[AST_COUNT];
 Ast *ast_new(Arena *a, AstKind kind, Span span, const char *text, int n, ...);
+Ast *ast_newv(Arena *a, AstKind kind, Span span, const char *text, int n,
+              va_list kids);
 void ast_push(Arena *a, Ast *list, Ast *kid); // amortized O(1)
 
 /* ast_print.c -- the tree as indented text, for dump and golden tests. */
