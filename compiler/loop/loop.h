@@ -54,15 +54,42 @@ typedef enum {
     FORM_INNER, // vectors along k in A and B, horizontal sum: few outputs
     FORM_BLAS   // a call of OpenBLAS
 } Form;
+typedef enum {
+    PACK_NONE,      // read in place
+    PACK_COPY,      // rows of B, contiguous along n
+    PACK_TRANSPOSE, // contiguous along k
+    PACK_GATHER     // neither
+} Pack;
 typedef struct Schedule {
     Form form;
     int lanes;     // vector lanes
     int mr, nr;    // tile: mr rows x nr vectors (INNER: nr outputs)
     int64_t kc;    // reduction block, 0: all at once
     int unroll;    // of the innermost k loop
-    int64_t tasks; // shared dst: tasks to split into; 0: 1 (batched: examples)
+    int64_t tasks; // tasks to split into; 0: examples (of a shared dst: 1)
+    int row;       // the row axis the tile runs along; -1: a tile of one row
+    int outside;   // row axes outside the loop over panels
+    int kb;        // the reduction axis cut into blocks of kc
+    Pack pack;     // how a block of B comes to rows of nr vectors
     const char *why; // one clause, for dump and info
 } Schedule;
+
+/* A contraction as loops with strides (contract.c), in elements. Axes of
+ * extent 1 are left out, and neighbours that walk memory alike are one. */
+typedef struct Axis {
+    int64_t extent;  // 0: the examples of this call
+    int64_t a, b, c; // strides in A, B, C; 0 where it does not occur
+    int dim, ndim;   // the dims of C it runs over, row-major
+} Axis;
+enum { AXIS_MAX = 2 * RANK_MAX + 2 };
+typedef struct Contract {
+    Val a, b;           // the core's sources, in the order that suits
+    int nrow, nk;
+    Axis row[AXIS_MAX]; // of C, outermost first, without n
+    Axis n;             // the dim of C along vectors; extent 1: none
+    Axis k[AXIS_MAX];   // reduced, outermost first
+    bool padded;        // cannot be described so: windows reach outside
+} Contract;
 
 typedef enum {
     KERNEL_MAP,      // elementwise and views
@@ -137,6 +164,8 @@ Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt);
 /* fuse.c: which values are materialized. */
 /* schedule.c: the schedule of a contraction. */
 Schedule schedule_choose(const Kernel *k, const LoopOptions *opt);
+/* contract.c: its axes, arranged for a form. */
+Contract contract_of(const Kernel *k, Form form);
 /* buffers.c: lifetimes to offsets in one arena. */
 void loop_place_buffers(Program *p);
 /* verify.c, print.c */
