@@ -141,7 +141,7 @@ Node *graph_intern(Graph *g, Op op, const Attr *attr, const Val *src, int nsrc,
     return v;
 }
 
-static bool is_constant(Val v)
+bool is_constant(Val v)
 {
     while (v->op == OP_broadcast || v->op == OP_spread)
         v = v->src[0];

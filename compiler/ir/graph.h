@@ -21,6 +21,9 @@ Node *graph_intern(Graph *g, Op op, const Attr *attr, const Val *src, int nsrc,
 /* Is the type of such a node given rather than inferred from its sources? */
 bool graph_type_is_given(Op op);
 
+/* A const, spread or broadcast or not: stands last in commutative ops. */
+bool is_constant(Val v);
+
 /* Loops that hold l, l itself included: l, l->outer, ... */
 static inline bool loop_within(const Loop *l, const Loop *outer)
 {

@@ -253,6 +253,8 @@ Val ir_subst(Subst *s, Val root);
  * does not fit, both shapes named. */
 bool ir_infer(Op op, const Attr *attr, const Type *src, int nsrc, Type *out,
               char *err, size_t err_bytes);
+/* No empty dim and not too many elements? Else false with a sentence. */
+bool shape_check(Shape s, char *err, size_t err_bytes);
 bool shape_eq(Shape a, Shape b);
 bool type_eq(Type a, Type b);
 int64_t shape_size(Shape s);

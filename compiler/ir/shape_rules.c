@@ -131,20 +131,29 @@ static bool dtypes_fit(Infer *r)
     return true;
 }
 
-static bool extent_fits(Infer *r)
+bool shape_check(Shape s, char *err, size_t err_bytes)
 {
-    Shape s = r->out->shape;
     int64_t n = 1;
 
     for (int k = 0; k < s.rank; k++) {
-        if (s.dim[k] < 1)
-            return misfit(r, "dim %d of %s is empty", k, shape_str(s).s);
-        if (s.dim[k] > EXTENT_MAX / n)
-            return misfit(r, "a value of shape %s is too large",
-                          shape_str(s).s);
+        if (s.dim[k] < 1) {
+            snprintf(err, err_bytes, "dim %d of shape %s is empty", k,
+                     shape_str(s).s);
+            return false;
+        }
+        if (s.dim[k] > EXTENT_MAX / n) {
+            snprintf(err, err_bytes, "a value of shape %s is too large",
+                     shape_str(s).s);
+            return false;
+        }
         n *= s.dim[k];
     }
     return true;
+}
+
+static bool extent_fits(Infer *r)
+{
+    return shape_check(r->out->shape, r->err, r->err_bytes);
 }
 
 bool ir_infer(Op op, const Attr *attr, const Type *src, int nsrc, Type *out,
