@@ -94,7 +94,7 @@ static bool about_brackets(Parse *ps, const Token *t)
         return false;
     if (t->kind == T_EOF ||
         (b->open != '{' && (closes || t->kind == T_LBRACE ||
-                            parse_starts_statement(ps, t)))) {
+                            parse_starts_statement(t)))) {
         diag_error(ps->d, t->span, "missing \"%c\" before %s",
                    closing(b->open), show(ps, t));
         diag_note(ps->d, b->span, "\"%c\" was opened here", b->open);
@@ -120,7 +120,7 @@ static bool about_reserved(Parse *ps, const Token *t, Expected e)
     if (!parse_is_keyword(t) || !expects(e, "a name"))
         return false;
     if (parse_is_followed_by(ps, t, '=') || parse_is_followed_by(ps, t, ':') ||
-        !expects(e, "a number"))
+        (!expects(e, "a number") && !parse_starts_statement(t)))
         return say_reserved(ps, t);
     if (!t->first && (parse_is_followed_by(ps, t, ',') ||
                       parse_is_followed_by(ps, t, ')')))
@@ -227,7 +227,7 @@ static void help_with_words(Parse *ps, const Token *t, Expected e)
  * first token is expected; then all of its tokens go. */
 static const struct {
     const char *title;
-    const char *token[24];
+    const char *token[26];
 } group[] = {
     {"a declaration",
      {"use", "data", "const", "option", "fn", "layer", "net", "energy",
@@ -236,13 +236,15 @@ static const struct {
     {"a statement",
      {"return", "param", "state", "minimize", "watch", "stop", "plot",
       "repeat", "for", "if", "a name", "a number", "a number with a point",
-      "a string", "true", "false", "epochs", "not", "-", "(", "[", ";"}},
+      "a string", "true", "false", "epochs", "not", "-", "(", "[", ";", "=",
+      ","}},
     {"an expression",
      {"a number", "a number with a point", "a name", "a string", "true",
       "false", "epochs", "not", "if", "-", "(", "["}},
     {NULL, // what goes on with an expression need not be mentioned
      {"*", "/", "//", "%", "@", "**", "==", "!=", "<", "<=", ">", ">=", "..",
       "+", "-", "(", "[", ".", "and", "or"}},
+    {NULL, {"(", "[", "."}},
     {NULL, {"( of names"}},
     {NULL, {"a new start"}},
 };
@@ -266,7 +268,7 @@ static void describe(Expected e, char *to, size_t bytes)
         for (int i = 0; i < nleft; i++) {
             bool in_group = false;
 
-            for (int k = 0; k < 24 && group[g].token[k]; k++)
+            for (int k = 0; k < 26 && group[g].token[k]; k++)
                 in_group |= strcmp(left[i], group[g].token[k]) == 0;
             if (!in_group)
                 left[kept++] = left[i];

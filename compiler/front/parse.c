@@ -118,12 +118,11 @@ bool parse_starts_declaration(const Parse *ps, const Token *t)
     return is_word_char(*text, true) || (t->kind == T_train && *text == '{');
 }
 
-bool parse_starts_statement(const Parse *ps, const Token *t)
+bool parse_starts_statement(const Token *t)
 {
     if (!t->first)
         return false;
-    return t->kind == T_NAME || t->kind == T_TUPLE ||
-           (role_of(t) == ROLE_STMT && !parse_is_followed_by(ps, t, '='));
+    return t->kind == T_NAME || t->kind == T_TUPLE || role_of(t) == ROLE_STMT;
 }
 
 /* --- tokens -------------------------------------------------------------- */
@@ -207,7 +206,7 @@ static Token skip_in_block(Parse *ps)
             return *t;
         if (t->kind == T_SEMI && braces + others == 0 && !again)
             return *t;
-        if (braces + others == 0 && !again && parse_starts_statement(ps, t))
+        if (braces + others == 0 && !again && parse_starts_statement(t))
             return *t;
         if (t->kind == T_LBRACE)
             braces++;

@@ -77,7 +77,7 @@ const Token *parse_token(Parse *ps);
 void parse_too_deep(Parse *ps);
 bool parse_is_keyword(const Token *t);
 bool parse_starts_declaration(const Parse *ps, const Token *t);
-bool parse_starts_statement(const Parse *ps, const Token *t);
+bool parse_starts_statement(const Token *t);
 bool parse_is_followed_by(const Parse *ps, const Token *t, char c);
 
 /* complain.c: ps->now does not fit; `expected` are names of tokens. */
