@@ -68,7 +68,8 @@ typedef struct Schedule {
     int unroll;    // of the innermost k loop
     int64_t tasks; // tasks to split into; 0: examples (of a shared dst: 1)
     int row;       // the row axis the tile runs along; -1: a tile of one row
-    int outside;   // row axes outside the loop over panels
+    int outside;   // row axes outside the loop over panels: the first ones
+    int64_t blocks; // of tiles along a row, each a task of its own
     int kb;        // the reduction axis cut into blocks of kc
     Pack pack;     // how a block of B comes to rows of nr vectors
     const char *why; // one clause, for dump and info
