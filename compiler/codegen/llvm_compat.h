@@ -50,4 +50,57 @@ static inline void compat_attr_text(LLVMContextRef c, LLVMValueRef fn,
                                   (unsigned)strlen(value)));
 }
 
+/* Loads and stores of the lanes whose mask bit (i1) is set; a lane not loaded
+ * is zero. 22: the alignment moved from an argument to an attribute. */
+static inline LLVMValueRef compat_masked(LLVMModuleRef m, LLVMBuilderRef b,
+                                         const char *name, LLVMTypeRef type,
+                                         LLVMValueRef *arg, unsigned at,
+                                         unsigned align)
+{
+    LLVMContextRef c = LLVMGetModuleContext(m);
+    LLVMTypeRef over[2] = {type, LLVMTypeOf(arg[at])};
+    unsigned id = LLVMLookupIntrinsicID(name, strlen(name)), n = 0;
+    LLVMValueRef fn = LLVMGetIntrinsicDeclaration(m, id, over, 2);
+    LLVMValueRef x[4], call;
+
+    for (unsigned i = 0; i < 3; i++) {
+        x[n++] = arg[i];
+#if LLVM_VERSION_MAJOR < 22
+        if (i == at)
+            x[n++] = LLVMConstInt(LLVMInt32TypeInContext(c), align, 0);
+#endif
+    }
+    call = LLVMBuildCall2(b, LLVMGlobalGetValueType(fn), fn, x, n, "");
+#if LLVM_VERSION_MAJOR >= 22
+    LLVMAddCallSiteAttribute(
+        call, at + 1,
+        LLVMCreateEnumAttribute(
+            c, LLVMGetEnumAttributeKindForName("align", 5), align));
+#else
+    (void)c;
+#endif
+    return call;
+}
+
+static inline LLVMValueRef compat_masked_load(LLVMModuleRef m,
+                                              LLVMBuilderRef b,
+                                              LLVMTypeRef type,
+                                              LLVMValueRef at,
+                                              LLVMValueRef mask,
+                                              unsigned align)
+{
+    LLVMValueRef arg[3] = {at, mask, LLVMConstNull(type)};
+
+    return compat_masked(m, b, "llvm.masked.load", type, arg, 0, align);
+}
+
+static inline void compat_masked_store(LLVMModuleRef m, LLVMBuilderRef b,
+                                       LLVMValueRef value, LLVMValueRef at,
+                                       LLVMValueRef mask, unsigned align)
+{
+    LLVMValueRef arg[3] = {value, at, mask};
+
+    compat_masked(m, b, "llvm.masked.store", LLVMTypeOf(value), arg, 1, align);
+}
+
 #endif
