@@ -13,6 +13,13 @@ void vjp_take(Ad *ad, Val y, Val dy)
                           (Val[]){i, dy}, 2));
 }
 
+/* Do several examples write into one shared value? */
+static bool is_shared_write(Val y)
+{
+    return !y->src[0]->type.batched &&
+           (y->src[1]->type.batched || y->src[2]->type.batched);
+}
+
 /*
  * bool, shaped like i: did this write of put survive? Each write puts its own
  * number; it survived if it can be read back. Examples that write into a
@@ -28,7 +35,7 @@ static Val survived(Graph *g, Val y)
 
     if (x->type.batched)
         table = ir_spread(g, table);
-    else if (i->type.batched) {
+    else if (is_shared_write(y)) {
         Val example = ir_input(g, INPUT_CLOCK, "index",
                                type_of(DT_i32, true, shape_of(0)));
         Val size = ir_const(g, DT_i32, (double)one.dim[0]);
@@ -47,14 +54,14 @@ void vjp_put(Ad *ad, Val y, Val dy)
 
     if (ad_wants(ad, x)) {
         Val none = ir_like(g, v, 0);
-        if (i->type.batched && !x->type.batched)
+        if (is_shared_write(y))
             none = ir_spread(g, none);
         ad_add(ad, x, ir_op3(g, OP_put, dy, i, none));
     }
     if (!ad_wants(ad, v))
         return;
     Val dv = ir_op2(g, OP_take, dy, i);
-    if (i->type.shape.rank || (i->type.batched && !x->type.batched)) {
+    if (i->type.shape.rank || is_shared_write(y)) {
         int place[RANK_MAX] = {0, 1, 2, 3, 4, 5};
         Val here = ir_broadcast(g, survived(g, y), dv->type.shape, place);
         dv = ir_select(g, here, dv, ir_like(g, dv, 0));
