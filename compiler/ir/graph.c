@@ -148,11 +148,13 @@ bool is_constant(Val v)
     return v->op == OP_const;
 }
 
-static bool in_order(Val x, Val y)
+static bool in_order(Op op, Val x, Val y)
 {
     bool cx = is_constant(x), cy = is_constant(y);
 
-    return cx == cy ? x->id <= y->id : cy;
+    if (cx != cy)
+        return cy;
+    return (op_info[op].props & OP_TIE) || x->id <= y->id;
 }
 
 Val ir_node(Graph *g, Op op, const Attr *attr, const Val *src, int nsrc)
@@ -165,7 +167,7 @@ Val ir_node(Graph *g, Op op, const Attr *attr, const Val *src, int nsrc)
     if (op == OP_loop || op == OP_const || op == OP_input || op == OP_loopvar)
         internal_error("%s is not made by ir_node", op_info[op].name);
     if ((op_info[op].props & OP_COMM) && nsrc == 2 &&
-        !in_order(src[0], src[1])) {
+        !in_order(op, src[0], src[1])) {
         swapped[0] = src[1];
         swapped[1] = src[0];
         src = swapped;

@@ -52,7 +52,7 @@ typedef enum {
     LOWER_LEAF, LOWER_MAP, LOWER_VIEW, LOWER_REDUCE, LOWER_CONTRACT,
     LOWER_KERNEL, LOWER_CALL, LOWER_REGION, LOWER_GONE
 } LowerKind;
-enum { OP_COMM = 1, OP_ASSOC = 2, OP_IDEM = 4, OP_LIN = 8 };
+enum { OP_COMM = 1, OP_ASSOC = 2, OP_IDEM = 4, OP_LIN = 8, OP_TIE = 16 };
 typedef enum { DOM_NONE, DOM_IN, DOM_AWAY, DOM_APART } DomKind;
 typedef struct Domain {
     DomKind kind;

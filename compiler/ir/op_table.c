@@ -8,6 +8,7 @@
 #define AWAY(p, lo, hi) {DOM_AWAY, lo, hi, p}
 #define APART(lo, hi) {DOM_APART, lo, hi, 0}
 #define COMM OP_COMM
+#define TIE OP_TIE
 #define ASSOC OP_ASSOC
 #define IDEM OP_IDEM
 #define LIN OP_LIN

@@ -129,7 +129,8 @@ static void put_sources(Print *p, Val v)
 {
     Val x = v->nsrc == 2 ? v->src[0] : NULL, y = x ? v->src[1] : NULL;
 
-    if (x && p->number && (op_info[v->op].props & OP_COMM) &&
+    if (x && p->number &&
+        (op_info[v->op].props & (OP_COMM | OP_TIE)) == OP_COMM &&
         is_constant(x) == is_constant(y) && number(p, x) > number(p, y)) {
         fprintf(p->out, " %%%u, %%%u", number(p, y), number(p, x));
         return;
