@@ -82,12 +82,16 @@ bool parse_is_followed_by(const Parse *ps, const Token *t, char c)
     return *text == c && !(c == '=' && text[1] == '=');
 }
 
-/* Is t, a "(", the start of `(a, b) =`? */
+/* Is t, a "(", the start of `(a, b) =`? Not where it touches what is before
+ * it: `f(x, y) = 3` is a mistake, not two statements. */
 static bool opens_names(const Parse *ps, const Token *t)
 {
     const char *text = ps->src->text;
     uint32_t at = skip_blank(ps, t->span.hi);
 
+    if (t->span.lo > 0 && (is_word_char(text[t->span.lo - 1], false) ||
+                           strchr(")]", text[t->span.lo - 1])))
+        return false;
     for (;;) {
         if (!is_word_char(text[at], true))
             return false;
