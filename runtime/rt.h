@@ -64,6 +64,11 @@ RnnStatus rnn_arrays_write(const char *path, const RnnArrays *a, RnnError *err);
 /* Any text file with the same guarantee (--json, reports, plots). */
 RnnStatus rnn_file_write(const char *path, const void *bytes, size_t n,
                          RnnError *err);
+/* Whether rnn_file_write could begin: the folder exists and a file can be made
+ * there. To be asked before a long run, not after it. */
+RnnStatus rnn_file_can_write(const char *path, RnnError *err);
+/* Whether the extension is one rnn_arrays_write knows. */
+RnnStatus rnn_arrays_check_path(const char *path, RnnError *err);
 /* A whole file, gunzipped if it is gzip; returned. */
 RnnStatus rnn_file_read(const char *path, unsigned char **bytes, size_t *n,
                         RnnError *err);
