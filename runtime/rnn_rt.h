@@ -110,6 +110,7 @@ typedef struct RnnCall {
     int32_t bad_kernel;    // set by rnn_probe, -1 before
     int32_t pad;
     double *kernel_ns;     // bench: add the time of each kernel here, or NULL
+    int64_t *kernel_runs;  // bench: count the runs of each kernel, or NULL
 } RnnCall;
 
 typedef void RnnEntryFn(RnnCall *call);

@@ -1,0 +1,124 @@
+/*
+ * output.c -- arrays on their way to a file: collected batch by batch from the
+ * outputs and fields of a run, written in one piece.
+ */
+#include "face.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+RnnStatus rnn_check_writable(const char *flag, const char *path, RnnError *err)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    char dir[1024] = ".";
+    struct stat st;
+
+    if (!strcmp(path, "-"))
+        return RNN_OK;
+    if (n >= sizeof dir)
+        return rnn_fail(err, RNN_BAD_INPUT, "--%s: the path is too long",
+                        flag);
+    if (slash)
+        snprintf(dir, sizeof dir, "%.*s", n ? (int)n : 1, path);
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return rnn_fail(err, RNN_BAD_INPUT,
+                        "--%s \"%s\" is a directory; name a file", flag, path);
+    if (access(dir, W_OK | X_OK))
+        return rnn_fail(err, RNN_SURROUNDINGS,
+                        "--%s \"%s\" cannot be written in \"%s\": %s", flag,
+                        path, dir, strerror(errno));
+    return RNN_OK;
+}
+
+RnnStatus rnn_results_check(const RnnFlags *f, bool several, RnnError *err)
+{
+    const char *dot = f->out ? strrchr(f->out, '.') : NULL;
+    const char *cmd = rnn_command_info[f->command].name;
+
+    if (!f->out)
+        return rnn_fail(err, RNN_BAD_INPUT,
+                        "\"%s\" needs --out FILE, where the result goes", cmd);
+    if (dot && several && !strcmp(dot, ".npy"))
+        return rnn_fail(err, RNN_BAD_INPUT,
+                        "--out \"%s\": several arrays are written, which an "
+                        ".npy file cannot hold; name an .npz or .safetensors",
+                        f->out);
+    if (!dot || (strcmp(dot, ".npz") && strcmp(dot, ".safetensors") &&
+                 strcmp(dot, ".npy")))
+        return rnn_fail(err, RNN_BAD_INPUT,
+                        "--out \"%s\" must end in %s.npz or .safetensors",
+                        f->out, several ? "" : ".npy, ");
+    return rnn_check_writable("out", f->out, err);
+}
+
+void rnn_results_open(RnnResults *r, int cap, int64_t n)
+{
+    *r = (RnnResults){.n = n, .cap = cap};
+    r->arrays.array = rnn_alloc(sizeof *r->arrays.array * (size_t)cap);
+}
+
+int rnn_results_add(RnnResults *r, const RnnType *type, const char *fmt, ...)
+{
+    RnnArray *a = &r->arrays.array[r->arrays.n];
+    char name[256];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(name, sizeof name, fmt, ap);
+    va_end(ap);
+    if (r->arrays.n == r->cap || type->rank >= RNN_RANK_MAX)
+        return -1;
+    a->name = rnn_alloc(strlen(name) + 1);
+    strcpy(a->name, name);
+    a->type.dt = type->dt;
+    a->type.rank = type->batched ? type->rank + 1 : type->rank;
+    for (int i = 0; i < type->rank; i++)
+        a->type.dim[i + (type->batched != 0)] = type->dim[i];
+    if (type->batched)
+        a->type.dim[0] = r->n;
+    a->at = rnn_alloc((size_t)rnn_type_count(&a->type) *
+                      rnn_dtype_bytes(type->dt));
+    return r->arrays.n++;
+}
+
+void rnn_results_put(RnnResults *r, int k, const RnnType *type, int64_t first,
+                     int64_t n, const void *from)
+{
+    size_t each = (size_t)rnn_type_count(type) * rnn_dtype_bytes(type->dt);
+
+    if (k >= 0 && type->batched)
+        memcpy((char *)r->arrays.array[k].at + (size_t)first * each, from,
+               (size_t)n * each);
+    else if (k >= 0)
+        memcpy(r->arrays.array[k].at, from, each);
+}
+
+RnnStatus rnn_results_save(RnnResults *r, const RnnFlags *f, RnnError *err)
+{
+    char text[128];
+    RnnStatus st = rnn_arrays_write(f->out, &r->arrays, err);
+
+    if (st != RNN_OK || f->quiet || (f->json && !strcmp(f->json, "-")))
+        return st;
+    printf("%s:", f->out);
+    for (int i = 0; i < r->arrays.n; i++)
+        printf("%s %s %s", i ? "," : "", r->arrays.array[i].name,
+               rnn_type_text(&r->arrays.array[i].type, text, sizeof text));
+    printf("\n");
+    return st;
+}
+
+void rnn_results_close(RnnResults *r)
+{
+    for (int i = 0; i < r->arrays.n; i++) {
+        free(r->arrays.array[i].name);
+        free(r->arrays.array[i].at);
+    }
+    free(r->arrays.array);
+    *r = (RnnResults){0};
+}

@@ -1,0 +1,101 @@
+/*
+ * sample.c -- generated examples: an entry point without data, whose draws are
+ * keyed by the number of the example.
+ */
+#include "face.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Sample {
+    RnnSession *s;
+    const RnnEntry *e;
+    RnnRun run;
+    RnnResults res;
+    int *array; // of res, by output
+    int64_t n;
+} Sample;
+
+static RnnStatus open_results(Sample *x, RnnError *err)
+{
+    const RnnEntry *e = x->e;
+    int ntensor = 0;
+
+    x->array = rnn_alloc(sizeof *x->array * (size_t)e->nout);
+    for (int o = 0; o < e->nout; o++)
+        ntensor += e->output[o].kind == RNN_OUT_TENSOR;
+    RnnStatus st = rnn_results_check(x->s->f, ntensor > 1, err);
+    if (st != RNN_OK)
+        return st;
+    rnn_results_open(&x->res, ntensor, x->n);
+    for (int o = 0; o < e->nout; o++) {
+        const RnnOutput *out = &e->output[o];
+
+        x->array[o] = -1;
+        if (out->kind != RNN_OUT_TENSOR)
+            continue;
+        x->array[o] = rnn_results_add(&x->res, &out->type, "%s",
+                                      out->name[0] ? out->name : e->name);
+        if (x->array[o] < 0)
+            return rnn_fail(err, RNN_BAD_INPUT,
+                            "the result of \"%s\" has too many dims for a "
+                            "file", e->name);
+    }
+    return RNN_OK;
+}
+
+static RnnStatus sample(Sample *x, RnnError *err)
+{
+    RnnSession *s = x->s;
+    int64_t batch = rnn_batch_of(s, x->e, 64, x->n);
+    RnnProgress g;
+    RnnStatus st = open_results(x, err);
+
+    if (st == RNN_OK)
+        st = rnn_weights_default(s, err);
+    if (st == RNN_OK)
+        st = rnn_run_open(&x->run, s, x->e, batch, err);
+    if (st != RNN_OK)
+        return st;
+    x->run.clock[RNN_CLOCK_STEPS_PER_EPOCH] = 1;
+    rnn_progress_start(&g, s->f, 0, x->n, 1);
+    for (int64_t at = 0; at < x->n; at += batch) {
+        int64_t n = x->n - at < batch ? x->n - at : batch;
+
+        rnn_run_load_range(&x->run, NULL, at, n);
+        rnn_run_call(&x->run);
+        for (int o = 0; o < x->e->nout; o++)
+            rnn_results_put(&x->res, x->array[o], &x->e->output[o].type, at, n,
+                            x->run.out[o]);
+        if (at + batch < x->n && rnn_progress_due(&g))
+            rnn_progress_show(&g, at + batch, x->e->name, "");
+    }
+    rnn_progress_clear(&g);
+    return rnn_results_save(&x->res, s->f, err);
+}
+
+RnnStatus rnn_sample(const RnnProgram *p, RnnFlags *f, RnnError *err)
+{
+    RnnSession s;
+    RnnJson j;
+    Sample x = {.s = &s, .e = &p->entry[f->entry[0]]};
+    RnnStatus st = rnn_session_open(&s, p, f, err);
+
+    x.n = f->count ? f->count : x.e->count > 0 ? x.e->count : 64;
+    rnn_json_open(&j, p, f);
+    if (st == RNN_OK)
+        st = sample(&x, err);
+    rnn_json_text(&j, "weights", s.p ? s.weights : "");
+    rnn_json_seed(&j, "seed", f->seed);
+    rnn_json_text(&j, "name", x.e->name);
+    rnn_json_int(&j, "n", x.n);
+    rnn_json_text(&j, "out", f->out ? f->out : "");
+    if (st == RNN_OK)
+        st = rnn_json_save(&j, f, err);
+    rnn_json_drop(&j);
+    rnn_run_close(&x.run);
+    rnn_results_close(&x.res);
+    free(x.array);
+    rnn_session_close(&s);
+    return st;
+}
