@@ -76,7 +76,8 @@ typedef struct At {
     LLVMValueRef example;
     LLVMValueRef i[RANK_MAX];
     LLVMValueRef flat;
-    int lanes; // 0 is 1
+    LLVMValueRef mask; // <lanes x i1>: lanes that lie inside; NULL: all
+    int lanes;         // 0 is 1
 } At;
 
 /* emit_expr.c */
@@ -94,6 +95,21 @@ LLVMValueRef emit_num(Emit *e, DType dt, int lanes, double x);
 LLVMValueRef emit_base(KernelEmit *k, Val v);
 bool emit_in_place(const Kernel *k, Val v); // v is read from dst's storage
 int emit_lane_dim(Shape s);                 // the dim lanes run along
+/* May v be emitted with At.flat? `across`: without an example, the number
+ * running over the examples too. */
+bool emit_is_flat(const KernelEmit *k, Val v, bool across);
+/* Do neighbouring lanes of v come from neighbouring places (no gathers)? */
+bool emit_is_lanes(const KernelEmit *k, Val v);
+/* Index arithmetic that leaves out what does nothing. */
+LLVMValueRef emit_index_add(Emit *e, LLVMValueRef x, LLVMValueRef y);
+LLVMValueRef emit_index_mul(Emit *e, LLVMValueRef x, int64_t c);
+LLVMValueRef emit_index_clamp(Emit *e, LLVMValueRef x, int64_t n);
+LLVMValueRef emit_view(KernelEmit *k, Val v, At at); // emit_view.c
+/* A value of one element, for any index and lanes. */
+LLVMValueRef emit_uniform(KernelEmit *k, Val v, At at);
+LLVMValueRef emit_linear(Emit *e, Shape s, const At *at); // row-major number
+int emit_find_read(const Kernel *k, Val v); // its number, or -1
+void emit_forget(KernelEmit *k);            // when its body is finished
 /* Address of element `at` of a buffer holding values of type t. */
 LLVMValueRef emit_address(Emit *e, LLVMValueRef base, Type t, At at);
 
@@ -117,9 +133,22 @@ LLVMValueRef emit_loop_carry(Emit *e, EmitLoop *l, LLVMValueRef init);
 void emit_loop_next(EmitLoop *l, int k, LLVMValueRef value);
 void emit_loop_end(Emit *e, EmitLoop *l);
 
+/* emit_map.c. Lanes of a vector of dt here. The rows of the first dim larger
+ * than 1 (emit_row_dim, -1: none) that tasks lo..hi of a shared result do. */
+int emit_lanes(const Emit *e, DType dt);
+int emit_row_dim(Shape s);
+void emit_rows(KernelEmit *k, Shape s, LLVMValueRef *from, LLVMValueRef *to);
+
 /* emit_point.c: one emit_<op> for each MAP row, from operands in registers
  * (scalars or vectors alike). */
 LLVMValueRef emit_point(Emit *e, Val v, LLVMValueRef *x, int lanes);
+/* x joined with y by a reduction; what joining starts with; is y strictly
+ * larger (up) or smaller than x, NaN beyond all numbers. */
+LLVMValueRef emit_merge(Emit *e, Op op, DType dt, LLVMValueRef x,
+                        LLVMValueRef y);
+LLVMValueRef emit_merge_start(Emit *e, Op op, DType dt, int lanes);
+LLVMValueRef emit_beats(Emit *e, DType dt, LLVMValueRef y, LLVMValueRef x,
+                        bool up);
 
 /* vecmath.c: polynomials in IR, scalar or vector, f32 and f64; errors in ulp
  * stand above each. */
@@ -139,7 +168,8 @@ LLVMValueRef vec_intrinsic(Emit *e, const char *name, LLVMValueRef *x, int n);
 
 /* One body emitter per KernelKind; the builder stands in the body function. */
 void emit_map(KernelEmit *k);      // emit_map.c
-void emit_reduce(KernelEmit *k);   // emit_reduce.c (REDUCE and BATCH)
+void emit_reduce(KernelEmit *k);   // emit_reduce.c
+void emit_batch(KernelEmit *k);    // emit_batch.c
 void emit_contract(KernelEmit *k); // emit_contract.c
 void emit_nest(KernelEmit *k);     // emit_nest.c
 

@@ -42,7 +42,7 @@ static void print_buffer(FILE *out, const Program *p, const Buffer *b)
     fprintf(out, "  # %%%u %s\n", b->val->id, op_info[b->val->op].name);
 }
 
-/* --- expressions ----------------------------------------------------------------- */
+/* --- expressions ---------------------------------------------------------------- */
 
 typedef struct Expr {
     FILE *out;
@@ -96,7 +96,7 @@ static void print_value(Expr *x, Val v)
     fprintf(x->out, v == x->k->core && v != x->k->root ? "  # core\n" : "\n");
 }
 
-/* --- steps ----------------------------------------------------------------------- */
+/* --- steps ---------------------------------------------------------------------- */
 
 static const char *const form_name[] = {"outer", "inner", "blas"};
 
