@@ -140,7 +140,8 @@ static Schedule inner(const Kernel *k, const LoopOptions *opt, const char *why)
         s.row = choose_row(&c);
     M = s.row >= 0 ? extent_of(c.row[s.row]) : 1;
     s.lanes = opt->vector_bytes / dtype_bytes(k->core->type.dt);
-    if (!dtype_real(k->core->type.dt) || last.a != 1 || last.b != 1)
+    if (!dtype_real(k->core->type.dt) || last.a != 1 || last.b != 1 ||
+        !last.extent)
         s.lanes = 1;
     while (s.lanes > 1 && extent_of(last) < s.lanes)
         s.lanes /= 2;

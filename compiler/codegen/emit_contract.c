@@ -1,0 +1,446 @@
+/*
+ * emit_contract.c -- the loops around the tiles of a contraction.
+ *
+ *     for blocks of the reduction
+ *       for tasks (or examples)
+ *         for row axes outside the panels
+ *           for panels of nr vectors            [pack the block of B]
+ *             for the other row axes
+ *               for tiles of mr rows            tile_outer, tile_inner
+ *
+ * Each loop is there only if the schedule (loop/schedule.c) asks for it. The
+ * order in which one element of C is summed is that of the blocks and, within
+ * them, of the axes: nothing that depends on tasks, tiles or the batch.
+ */
+#include "codegen/tile.h"
+
+V tile_int(Tiler *t, int64_t x)
+{
+    return emit_int(t->e, x);
+}
+
+V tile_add(Tiler *t, V x, V y)
+{
+    if (!x || !y)
+        return x ? x : y;
+    return LLVMBuildNSWAdd(t->e->b, x, y, "");
+}
+
+V tile_scale(Tiler *t, V x, int64_t c)
+{
+    if (!x || !c)
+        return NULL;
+    return c == 1 ? x : LLVMBuildNSWMul(t->e->b, x, tile_int(t, c), "");
+}
+
+V tile_gep(Tiler *t, V base, V index)
+{
+    if (!index)
+        return base;
+    return LLVMBuildInBoundsGEP2(t->e->b, t->elem, base, &index, 1, "");
+}
+
+static int64_t stride(const Axis *x, int which)
+{
+    return which == 'a' ? x->a : which == 'b' ? x->b : x->c;
+}
+
+V tile_operand(Tiler *t, const Tile *at, int which)
+{
+    const Contract *c = &t->c;
+    V x = tile_scale(t, at->n0, stride(&c->n, which));
+
+    for (int i = 0; i < c->nrow; i++)
+        x = tile_add(t, x,
+                     tile_scale(t, i == t->s->row ? at->m0 : t->row[i],
+                                stride(&c->row[i], which)));
+    for (int i = 0; i < c->nk && which != 'c'; i++)
+        x = tile_add(t, x, tile_scale(t, t->range[i].from,
+                                      stride(&c->k[i], which)));
+    return tile_gep(t, which == 'a' ? t->a : which == 'b' ? t->b : t->k->dst,
+                    x);
+}
+
+/* --- tiles ---------------------------------------------------------------- */
+
+static V smaller(Tiler *t, V x, V y)
+{
+    LLVMBuilderRef b = t->e->b;
+
+    return LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, x, y, ""), x, y,
+                           "");
+}
+
+static V larger(Tiler *t, V x, V y)
+{
+    LLVMBuilderRef b = t->e->b;
+
+    return LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, x, y, ""), y, x,
+                           "");
+}
+
+static void one_tile(Tiler *t, Tile at)
+{
+    if (t->s->form == FORM_INNER)
+        tile_inner(t, &at);
+    else
+        tile_outer(t, &at);
+}
+
+/* Tiles [from, to) of `mr` rows, the first of which would start at `base`. */
+static void run_tiles(Tiler *t, Tile at, int mr, V from, V to, int64_t base)
+{
+    EmitLoop l = emit_loop(t->e, t->k->fn, from, to, 1, "tile");
+
+    at.mr = mr;
+    at.m0 = tile_add(t, tile_scale(t, l.i, mr), tile_int(t, base));
+    one_tile(t, at);
+    emit_loop_end(t->e, &l);
+}
+
+/* M rows as ceil(M / mr) tiles, of which the first M % that are one row
+ * longer than the others. */
+static void known_tiles(Tiler *t, Tile at, int64_t M)
+{
+    int64_t n = (M + t->s->mr - 1) / t->s->mr, less = M / n, extra = M % n;
+    V from = t->tile_from ? t->tile_from : tile_int(t, 0);
+    V to = t->tile_to ? t->tile_to : tile_int(t, n);
+
+    if (n == 1) {
+        at.mr = (int)M;
+        at.m0 = tile_int(t, 0);
+        one_tile(t, at);
+        return;
+    }
+    if (extra)
+        run_tiles(t, at, (int)less + 1, from,
+                  t->tile_to ? smaller(t, to, tile_int(t, extra))
+                             : tile_int(t, extra), 0);
+    run_tiles(t, at, (int)less,
+              t->tile_from ? larger(t, from, tile_int(t, extra))
+                           : tile_int(t, extra), to, extra);
+}
+
+static bool by_examples(const Tiler *t)
+{
+    return t->k->k->tasks == 0;
+}
+
+static void example_range(Tiler *t, V *from, V *to)
+{
+    *from = by_examples(t) ? t->k->lo : tile_int(t, 0);
+    *to = by_examples(t) ? t->k->hi : t->k->n;
+}
+
+/* Examples as rows: full tiles, then halves and halves of halves. */
+static void example_tiles(Tiler *t, Tile at)
+{
+    LLVMBuilderRef b = t->e->b;
+    V from, to;
+
+    example_range(t, &from, &to);
+    for (int mr = t->s->mr; mr; mr /= 2) {
+        V n = LLVMBuildSDiv(b, LLVMBuildSub(b, to, from, ""),
+                            tile_int(t, mr), "");
+        EmitLoop l = emit_loop(t->e, t->k->fn, tile_int(t, 0), n, 1, "tile");
+
+        at.mr = mr;
+        at.m0 = tile_add(t, tile_scale(t, l.i, mr), from);
+        one_tile(t, at);
+        emit_loop_end(t->e, &l);
+        from = tile_add(t, tile_scale(t, n, mr), from);
+    }
+}
+
+static void tiles(Tiler *t, Tile at)
+{
+    if (t->s->row < 0) {
+        at.mr = 1;
+        at.m0 = NULL;
+        one_tile(t, at);
+    } else if (t->c.row[t->s->row].extent) {
+        known_tiles(t, at, t->c.row[t->s->row].extent);
+    } else {
+        example_tiles(t, at);
+    }
+}
+
+/* --- rows and panels ------------------------------------------------------ */
+
+/* Opens loops over row axes i .. stop, then runs `inside`. */
+static void rows(Tiler *t, int i, int stop, Tile at,
+                 void (*inside)(Tiler *t, Tile at))
+{
+    V from, to;
+    EmitLoop l;
+
+    while (i < stop && i == t->s->row)
+        i++;
+    if (i >= stop) {
+        inside(t, at);
+        return;
+    }
+    if (t->c.row[i].extent) {
+        from = tile_int(t, 0);
+        to = tile_int(t, t->c.row[i].extent);
+    } else {
+        example_range(t, &from, &to);
+    }
+    l = emit_loop(t->e, t->k->fn, from, to, 1, "row");
+    t->row[i] = l.i;
+    rows(t, i + 1, stop, at, inside);
+    t->row[i] = NULL;
+    emit_loop_end(t->e, &l);
+}
+
+static void panel(Tiler *t, Tile at)
+{
+    if (t->s->pack != PACK_NONE)
+        tile_pack(t, &at);
+    rows(t, t->s->outside, t->c.nrow, at, tiles);
+}
+
+/* Columns of one panel, and the panels: all but the last are full. */
+typedef struct Panels {
+    int64_t columns, full, rest;
+} Panels;
+
+static Panels panels_of(const Tiler *t)
+{
+    Panels p;
+
+    p.columns = (int64_t)t->s->nr * (t->s->form == FORM_INNER ? 1
+                                                              : t->s->lanes);
+    p.full = t->c.n.extent / p.columns;
+    p.rest = t->c.n.extent % p.columns;
+    return p;
+}
+
+static Tile full_panel(const Tiler *t)
+{
+    return (Tile){.nv = t->s->nr, .width = t->s->lanes};
+}
+
+static Tile rest_panel(const Tiler *t, int64_t rest)
+{
+    int lanes = t->s->form == FORM_INNER ? 1 : t->s->lanes;
+    int nv = (int)((rest + lanes - 1) / lanes);
+
+    return (Tile){.nv = nv, .width = (int)(rest - (int64_t)(nv - 1) * lanes)};
+}
+
+static void panel_number(Tiler *t, Tile at, V p, int64_t columns)
+{
+    at.n0 = tile_scale(t, p, columns);
+    panel(t, at);
+}
+
+/* The one panel of this task: full, or the rest. */
+static void task_panel(Tiler *t, Panels p)
+{
+    LLVMBuilderRef b = t->e->b;
+    LLVMBasicBlockRef full, rest, after;
+    V c;
+
+    if (!p.rest) {
+        panel_number(t, full_panel(t), t->task_panel, p.columns);
+        return;
+    }
+    full = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "full");
+    rest = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "rest");
+    after = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "after");
+    c = LLVMBuildICmp(b, LLVMIntSLT, t->task_panel, tile_int(t, p.full), "");
+    LLVMBuildCondBr(b, c, full, rest);
+    LLVMPositionBuilderAtEnd(b, full);
+    if (p.full)
+        panel_number(t, full_panel(t), t->task_panel, p.columns);
+    LLVMBuildBr(b, after);
+    LLVMPositionBuilderAtEnd(b, rest);
+    panel_number(t, rest_panel(t, p.rest), tile_int(t, p.full), p.columns);
+    LLVMBuildBr(b, after);
+    LLVMPositionBuilderAtEnd(b, after);
+}
+
+static void panels(Tiler *t, Tile unused)
+{
+    Panels p = panels_of(t);
+
+    (void)unused;
+    if (t->task_panel) {
+        task_panel(t, p);
+        return;
+    }
+    if (p.full == 1) {
+        panel_number(t, full_panel(t), NULL, p.columns);
+    } else if (p.full) {
+        EmitLoop l = emit_loop(t->e, t->k->fn, tile_int(t, 0),
+                               tile_int(t, p.full), 1, "panel");
+
+        panel_number(t, full_panel(t), l.i, p.columns);
+        emit_loop_end(t->e, &l);
+    }
+    if (p.rest)
+        panel_number(t, rest_panel(t, p.rest),
+                     p.full ? tile_int(t, p.full) : NULL, p.columns);
+}
+
+/* --- tasks ---------------------------------------------------------------- */
+
+static V remainder_of(Tiler *t, V *x, int64_t n)
+{
+    LLVMBuilderRef b = t->e->b;
+    V r = LLVMBuildSRem(b, *x, tile_int(t, n), "");
+
+    *x = LLVMBuildSDiv(b, *x, tile_int(t, n), "");
+    return n == 1 ? NULL : r;
+}
+
+/* Task number x = (outside rows, panel, block of tiles), row-major. */
+static void one_task(Tiler *t, V x)
+{
+    Panels p = panels_of(t);
+    int64_t n = p.full + (p.rest != 0);
+
+    if (t->s->blocks > 1) {
+        int64_t M = t->c.row[t->s->row].extent;
+        int64_t ntile = (M + t->s->mr - 1) / t->s->mr;
+        V i = remainder_of(t, &x, t->s->blocks);
+        V total = tile_int(t, t->s->blocks), next;
+
+        next = tile_add(t, i, tile_int(t, 1));
+        t->tile_from = LLVMBuildSDiv(t->e->b, tile_scale(t, i, ntile), total,
+                                     "");
+        t->tile_to = LLVMBuildSDiv(t->e->b, tile_scale(t, next, ntile), total,
+                                   "");
+    }
+    t->task_panel = n > 1 ? remainder_of(t, &x, n) : NULL;
+    for (int i = t->s->outside; i-- > 0;)
+        if (i != t->s->row)
+            t->row[i] = remainder_of(t, &x, t->c.row[i].extent);
+    panels(t, (Tile){0});
+    t->tile_from = t->tile_to = t->task_panel = NULL;
+    for (int i = 0; i < t->s->outside; i++)
+        t->row[i] = NULL;
+}
+
+static void tasks(Tiler *t)
+{
+    int64_t n = t->k->k->tasks;
+    EmitLoop l;
+
+    if (n <= 1) {
+        rows(t, 0, t->s->outside, (Tile){0}, panels);
+        return;
+    }
+    if (n != t->s->tasks)
+        internal_error("kernel \"%s\" has %lld tasks, its schedule %lld",
+                       t->k->k->name, (long long)n, (long long)t->s->tasks);
+    l = emit_loop(t->e, t->k->fn, t->k->lo, t->k->hi, 1, "task");
+    one_task(t, l.i);
+    emit_loop_end(t->e, &l);
+}
+
+/* --- blocks --------------------------------------------------------------- */
+
+static V both(Tiler *t, V x, V y)
+{
+    return x ? LLVMBuildAnd(t->e->b, x, y, "") : y;
+}
+
+/* Blocks of reduction axis q, `step` long. */
+static void blocks(Tiler *t, int q);
+
+static void block_axis(Tiler *t, int q, int64_t step)
+{
+    LLVMBuilderRef b = t->e->b;
+    int64_t extent = t->c.k[q].extent;
+    V to = extent ? tile_int(t, extent) : t->k->n;
+    V first = t->first, last = t->last, left, next;
+    EmitLoop l = emit_loop(t->e, t->k->fn, tile_int(t, 0), to, step, "block");
+
+    t->range[q].from = l.i;
+    t->range[q].len = step;
+    if (step > 1 && (!extent || extent % step)) {
+        left = LLVMBuildSub(b, to, l.i, "");
+        t->range[q].len = 0;
+        t->range[q].run_len = smaller(t, left, tile_int(t, step));
+    }
+    next = tile_add(t, l.i, tile_int(t, step));
+    t->first = both(t, first, LLVMBuildICmp(b, LLVMIntEQ, l.i,
+                                            tile_int(t, 0), ""));
+    t->last = both(t, last, LLVMBuildICmp(b, LLVMIntSGE, next, to, ""));
+    blocks(t, q + 1);
+    emit_loop_end(t->e, &l);
+    t->range[q] = (Range){0};
+    t->first = first;
+    t->last = last;
+}
+
+static void blocks(Tiler *t, int q)
+{
+    const Schedule *s = t->s;
+
+    if (q >= t->c.nk) {
+        tasks(t);
+        return;
+    }
+    t->range[q].len = t->c.k[q].extent;
+    t->range[q].run_len = t->k->n;
+    if (s->kc && q == s->kb)
+        block_axis(t, q, s->kc);
+    else if (s->pack != PACK_NONE && q < t->c.nk - 1)
+        block_axis(t, q, 1);
+    else
+        blocks(t, q + 1);
+}
+
+/* --- the kernel ----------------------------------------------------------- */
+
+/* A vector-aligned array in the frame of the function. */
+static V frame_array(Tiler *t, int64_t n)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(t->e->b);
+    LLVMBasicBlockRef top = LLVMGetEntryBasicBlock(t->k->fn);
+    V first = LLVMGetFirstInstruction(top), x;
+
+    if (first)
+        LLVMPositionBuilderBefore(t->e->b, first);
+    else
+        LLVMPositionBuilderAtEnd(t->e->b, top);
+    x = LLVMBuildAlloca(t->e->b, LLVMArrayType2(t->elem, (uint64_t)n), "");
+    LLVMSetAlignment(x, 64);
+    LLVMPositionBuilderAtEnd(t->e->b, here);
+    return x;
+}
+
+static int64_t packed_elements(const Tiler *t)
+{
+    const Schedule *s = t->s;
+    int64_t rows = s->kc ? s->kc
+                   : t->c.nk ? t->c.k[t->c.nk - 1].extent
+                             : 1;
+
+    return rows * s->nr * s->lanes;
+}
+
+void emit_contract(KernelEmit *k)
+{
+    const Kernel *kernel = k->k;
+    Tiler t = {.k = k, .e = k->e, .s = &kernel->sched};
+
+    t.c = contract_of(kernel, t.s->form);
+    t.dt = kernel->core->type.dt;
+    t.elem = emit_mem_type(t.e, t.dt);
+    t.size = dtype_bytes(t.dt);
+    if (t.c.padded) {
+        emit_windows(k);
+        return;
+    }
+    t.a = emit_base(k, t.c.a);
+    t.b = emit_base(k, t.c.b);
+    if (t.s->pack != PACK_NONE)
+        t.pack = frame_array(&t, packed_elements(&t));
+    if (kernel->core != kernel->root && t.s->form != FORM_INNER)
+        t.stage = frame_array(&t, (int64_t)t.s->mr * t.s->nr * t.s->lanes);
+    blocks(&t, 0);
+}

@@ -1,0 +1,170 @@
+/*
+ * emit_pack.c -- a block of B as rows of one panel's width.
+ *
+ *     pack[k][0 .. nv lanes) = B[from + k, n0 ..]
+ *
+ * Rows contiguous along n are copied. A B contiguous along k is transposed
+ * square by square in registers: log2(lanes) rounds in which vectors swap
+ * halves, quarters, ... with the vector that many rows below. Columns beyond
+ * the panel's width stay undefined; their sums are never stored.
+ */
+#include "codegen/tile.h"
+
+typedef struct Block {
+    Tiler *t;
+    const Tile *at;
+    V b;        // first element of the block
+    Axis k;     // the last reduction axis
+    int64_t len; // 0: run_len
+    V run_len;
+    int width;  // elements of a packed row
+    int columns; // valid ones
+} Block;
+
+static V packed_row(Block *p, V k, int64_t off)
+{
+    Tiler *t = p->t;
+    V x = tile_scale(t, k, p->width);
+
+    return tile_gep(t, t->pack, tile_add(t, x, tile_int(t, off)));
+}
+
+static V end_of(Block *p)
+{
+    return p->len ? tile_int(p->t, p->len) : p->run_len;
+}
+
+static void copy_rows(Block *p)
+{
+    Tiler *t = p->t;
+    int lanes = t->s->lanes;
+    EmitLoop l = emit_loop(t->e, t->k->fn, tile_int(t, 0), end_of(p), 1,
+                           "copy");
+    V from = tile_gep(t, p->b, tile_scale(t, l.i, p->k.b));
+
+    for (int j = 0; j < p->at->nv; j++) {
+        int w = j == p->at->nv - 1 ? p->at->width : lanes;
+        V x = tile_load_part(t, tile_gep(t, from, tile_int(t, j * lanes)), w,
+                             lanes);
+        V st = LLVMBuildStore(t->e->b, x,
+                              packed_row(p, l.i, (int64_t)j * lanes));
+
+        LLVMSetAlignment(st, (unsigned)(lanes * t->size));
+    }
+    emit_loop_end(t->e, &l);
+}
+
+/* Elements [from, to) of k, one by one. */
+static void copy_elements(Block *p, V from, V to)
+{
+    Tiler *t = p->t;
+    EmitLoop l = emit_loop(t->e, t->k->fn, from, to, 1, "k");
+    EmitLoop m = emit_loop(t->e, t->k->fn, tile_int(t, 0),
+                           tile_int(t, p->columns), 1, "n");
+    V at = tile_add(t, tile_scale(t, l.i, p->k.b),
+                    tile_scale(t, m.i, t->c.n.b));
+    V x = LLVMBuildLoad2(t->e->b, t->elem, tile_gep(t, p->b, at), "");
+
+    LLVMBuildStore(t->e->b, x,
+                   tile_gep(t, packed_row(p, l.i, 0), m.i));
+    emit_loop_end(t->e, &m);
+    emit_loop_end(t->e, &l);
+}
+
+/* x[r][c] becomes x[c][r]: in each round rows i and i + h swap the parts of
+ * their lanes in which bit h is set and clear. */
+static void transpose(Tiler *t, V *x, int n)
+{
+    V index[64];
+
+    for (int h = 1; h < n; h *= 2)
+        for (int i = 0; i < n; i++) {
+            V lo, hi;
+
+            if (i & h)
+                continue;
+            for (int l = 0; l < n; l++)
+                index[l] = LLVMConstInt(
+                    t->e->i32, (unsigned)(l & h ? n + (l ^ h) : l), 0);
+            lo = LLVMBuildShuffleVector(t->e->b, x[i], x[i + h],
+                                        LLVMConstVector(index, (unsigned)n),
+                                        "");
+            for (int l = 0; l < n; l++)
+                index[l] = LLVMConstInt(
+                    t->e->i32, (unsigned)(l & h ? n + l : l ^ h), 0);
+            hi = LLVMBuildShuffleVector(t->e->b, x[i], x[i + h],
+                                        LLVMConstVector(index, (unsigned)n),
+                                        "");
+            x[i] = lo;
+            x[i + h] = hi;
+        }
+}
+
+/* lanes columns from column j, lanes steps of k from `k`. */
+static void transpose_square(Block *p, V k, int j)
+{
+    Tiler *t = p->t;
+    int n = t->s->lanes;
+    V x[64], at;
+
+    for (int i = 0; i < n; i++) {
+        if (j + i >= p->columns) {
+            x[i] = LLVMConstNull(emit_type(t->e, t->dt, n));
+            continue;
+        }
+        at = tile_add(t, k, tile_int(t, (j + i) * t->c.n.b));
+        x[i] = tile_load_part(t, tile_gep(t, p->b, at), n, n);
+    }
+    transpose(t, x, n);
+    for (int i = 0; i < n; i++) {
+        V st = LLVMBuildStore(
+            t->e->b, x[i],
+            packed_row(p, tile_add(t, k, tile_int(t, i)), j));
+
+        LLVMSetAlignment(st, (unsigned)(n * t->size));
+    }
+}
+
+static void transpose_block(Block *p)
+{
+    Tiler *t = p->t;
+    int lanes = t->s->lanes;
+    V rest = LLVMBuildSRem(t->e->b, end_of(p), tile_int(t, lanes), "");
+    V main = LLVMBuildSub(t->e->b, end_of(p), rest, "");
+    EmitLoop l;
+
+    if (lanes == 1 || lanes > 64) {
+        copy_elements(p, tile_int(t, 0), end_of(p));
+        return;
+    }
+    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), main, lanes, "square");
+    for (int j = 0; j < p->columns; j += lanes)
+        transpose_square(p, l.i, j);
+    emit_loop_end(t->e, &l);
+    if (!p->len || p->len % lanes)
+        copy_elements(p, main, end_of(p));
+}
+
+void tile_pack(Tiler *t, const Tile *at)
+{
+    int q = t->c.nk - 1, lanes = t->s->lanes;
+    Block p = {.t = t, .at = at, .width = at->nv * lanes};
+    Tile first = *at;
+
+    // Rows do not move B in a block that is shared by them.
+    first.m0 = NULL;
+    p.b = tile_operand(t, &first, 'b');
+    p.columns = (at->nv - 1) * lanes + at->width;
+    p.len = 1;
+    if (q >= 0) {
+        p.k = t->c.k[q];
+        p.len = t->range[q].len;
+        p.run_len = t->range[q].run_len;
+    }
+    if (t->s->pack == PACK_COPY)
+        copy_rows(&p);
+    else if (t->s->pack == PACK_TRANSPOSE)
+        transpose_block(&p);
+    else
+        copy_elements(&p, tile_int(t, 0), end_of(&p));
+}

@@ -1,0 +1,164 @@
+/*
+ * emit_tile.c -- one register tile, FORM_OUTER.
+ *
+ *     acc[i][j] += A[m0 + i, k] * B[k, n0 + j lanes ..]
+ *
+ * The accumulators are values of the loops, so they live in registers; A is
+ * broadcast from where it lies; B is loaded as vectors, in place or packed.
+ */
+#include "codegen/tile.h"
+
+typedef struct Walk { // what one tile sums over, and how
+    Tiler *t;
+    const Tile *at;
+    int n;                     // axes
+    Range range[AXIS_MAX];
+    int64_t a[AXIS_MAX], b[AXIS_MAX]; // steps
+    V acc[ACC_MAX];
+} Walk;
+
+static V opaque(Tiler *t, V p)
+{
+    LLVMTypeRef ft = LLVMFunctionType(t->e->ptr, &t->e->ptr, 1, 0);
+    V code = LLVMGetInlineAsm(ft, "", 0, "=r,0", 4, 0, 0,
+                              LLVMInlineAsmDialectATT, 0);
+
+    return LLVMBuildCall2(t->e->b, ft, code, &p, 1, "");
+}
+
+static V load_b(Walk *w, V p, int j)
+{
+    Tiler *t = w->t;
+    int lanes = t->s->lanes;
+    bool part = j == w->at->nv - 1 && !t->pack;
+
+    p = tile_gep(t, p, tile_int(t, (int64_t)j * lanes));
+    return tile_load_part(t, p, part ? w->at->width : lanes, lanes);
+}
+
+/* One step of the innermost axis: the product of a column of A and a row of
+ * B, `u` steps from a and b. */
+static void step(Walk *w, V a, V b, int64_t u)
+{
+    Tiler *t = w->t;
+    int q = w->n - 1, lanes = t->s->lanes, nv = w->at->nv;
+    int64_t da = w->n ? w->a[q] * u : 0, db = w->n ? w->b[q] * u : 0;
+    int64_t row = t->s->row >= 0 ? t->c.row[t->s->row].a : 0;
+    V vec[8], x;
+
+    // Taps that overlap from row to row: without this the compiler would keep
+    // each broadcast for the next row and run out of registers.
+    if (w->n && w->at->mr > 1 && row <= w->a[q] * t->s->unroll)
+        a = opaque(t, a);
+    for (int j = 0; j < nv; j++)
+        vec[j] = load_b(w, tile_gep(t, b, db ? tile_int(t, db) : NULL), j);
+    for (int i = 0; i < w->at->mr; i++) {
+        int64_t at = da + row * i;
+
+        x = LLVMBuildLoad2(t->e->b, t->elem,
+                           tile_gep(t, a, at ? tile_int(t, at) : NULL), "");
+        x = emit_splat(t->e, x, lanes);
+        for (int j = 0; j < nv; j++)
+            w->acc[i * nv + j] = vec_fma(t->e, x, vec[j], w->acc[i * nv + j]);
+    }
+}
+
+static int naccs(const Walk *w)
+{
+    return w->at->mr * w->at->nv;
+}
+
+static EmitLoop open_loop(Walk *w, V from, V to, int64_t by, const char *name)
+{
+    EmitLoop l = emit_loop(w->t->e, w->t->k->fn, from, to, by, name);
+
+    l.unroll_off = true;
+    for (int i = 0; i < naccs(w); i++)
+        w->acc[i] = emit_loop_carry(w->t->e, &l, w->acc[i]);
+    return l;
+}
+
+static void close_loop(Walk *w, EmitLoop *l)
+{
+    for (int i = 0; i < naccs(w); i++)
+        emit_loop_next(l, i, w->acc[i]);
+    emit_loop_end(w->t->e, l);
+    for (int i = 0; i < naccs(w); i++)
+        w->acc[i] = l->carry[i];
+}
+
+static V moved(Walk *w, V p, V i, int64_t stride)
+{
+    return tile_gep(w->t, p, tile_scale(w->t, i, stride));
+}
+
+static void steps(Walk *w, V a, V b, V from, V to, int64_t by)
+{
+    int q = w->n - 1;
+    EmitLoop l = open_loop(w, from, to, by, "k");
+    V pa = moved(w, a, l.i, w->a[q]), pb = moved(w, b, l.i, w->b[q]);
+
+    for (int64_t u = 0; u < by; u++)
+        step(w, pa, pb, u);
+    close_loop(w, &l);
+}
+
+static void innermost(Walk *w, V a, V b)
+{
+    Tiler *t = w->t;
+    int64_t u = t->s->unroll > 0 ? t->s->unroll : 1, len;
+    V zero = tile_int(t, 0);
+
+    if (!w->n) {
+        step(w, a, b, 0);
+        return;
+    }
+    len = w->range[w->n - 1].len;
+    if (!len) {
+        V n = w->range[w->n - 1].run_len;
+        V rest = LLVMBuildSRem(t->e->b, n, tile_int(t, u), "");
+        V main = LLVMBuildSub(t->e->b, n, rest, "");
+
+        steps(w, a, b, zero, main, u);
+        if (u > 1)
+            steps(w, a, b, main, n, 1);
+        return;
+    }
+    if (len > u)
+        steps(w, a, b, zero, tile_int(t, len / u * u), u);
+    for (int64_t i = len > u ? len / u * u : 0; i < len; i++)
+        step(w, a, b, i);
+}
+
+static void axes(Walk *w, int q, V a, V b)
+{
+    EmitLoop l;
+
+    if (q >= w->n - 1) {
+        innermost(w, a, b);
+        return;
+    }
+    l = open_loop(w, tile_int(w->t, 0),
+                  w->range[q].len ? tile_int(w->t, w->range[q].len)
+                                  : w->range[q].run_len, 1, "q");
+    axes(w, q + 1, moved(w, a, l.i, w->a[q]), moved(w, b, l.i, w->b[q]));
+    close_loop(w, &l);
+}
+
+void tile_outer(Tiler *t, const Tile *at)
+{
+    Walk w = {.t = t, .at = at};
+    V a = tile_operand(t, at, 'a');
+    V b = t->pack ? t->pack : tile_operand(t, at, 'b');
+
+    for (int q = 0; q < t->c.nk; q++) {
+        if (t->range[q].len == 1)
+            continue;
+        w.range[w.n] = t->range[q];
+        w.a[w.n] = t->c.k[q].a;
+        w.b[w.n++] = t->pack ? at->nv * t->s->lanes : t->c.k[q].b;
+    }
+    tile_start(t, at, w.acc);
+    axes(&w, 0, a, b);
+    tile_store(t, at, w.acc);
+}

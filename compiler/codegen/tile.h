@@ -1,0 +1,77 @@
+/*
+ * tile.h -- private to emit_contract.c and the files of its parts: one
+ * contraction in the making.
+ *
+ * emit_contract.c opens the loops over blocks, tasks, panels and tiles and
+ * keeps here where they stand; emit_tile.c and emit_inner.c fill one tile,
+ * emit_pack.c one block of B, emit_epilogue.c stores.
+ */
+#ifndef RNN_TILE_H
+#define RNN_TILE_H
+
+#include "codegen/emit.h"
+
+typedef LLVMValueRef V;
+
+typedef struct Range { // of a reduction axis, as far as one tile sums
+    V from;            // NULL: 0
+    int64_t len;       // 0: known only when running
+    V run_len;         // then: this
+} Range;
+
+typedef struct Tiler {
+    KernelEmit *k;
+    Emit *e;
+    Contract c;
+    const Schedule *s;
+    DType dt;
+    LLVMTypeRef elem;
+    int size;            // bytes of an element
+    V a, b;              // base pointers of the operands
+    V row[AXIS_MAX];     // where the row loops stand; NULL: 0
+    Range range[AXIS_MAX];
+    V first, last;       // is this the first, last block? NULL: yes
+    V pack;              // a packed block of B
+    V task_panel;        // NULL: all; else this task's
+    V tile_from, tile_to; // tiles of this task; NULL: all
+    V stage;             // room for one tile, for long epilogues
+} Tiler;
+
+/* A tile: mr rows (INNER: of the tiled axis) from m0; nv vectors (INNER:
+ * columns) from column n0, the last with `width` valid lanes. */
+typedef struct Tile {
+    int mr, nv, width;
+    V m0, n0;
+} Tile;
+
+enum { ACC_MAX = 32 };
+
+/* emit_contract.c */
+V tile_gep(Tiler *t, V base, V index);         // element address
+V tile_add(Tiler *t, V x, V y);                // NULL is 0
+V tile_scale(Tiler *t, V x, int64_t c);        // NULL is 0
+V tile_operand(Tiler *t, const Tile *at, int which); // 'a', 'b', 'c': address
+V tile_int(Tiler *t, int64_t x);
+
+/* emit_tile.c, emit_inner.c: sum, then store. */
+void tile_outer(Tiler *t, const Tile *at);
+void tile_inner(Tiler *t, const Tile *at);
+
+/* emit_pack.c: columns of a panel, the block's range of the last reduction
+ * axis, as rows of nv vectors. */
+void tile_pack(Tiler *t, const Tile *panel);
+
+/* emit_epilogue.c: acc[i * nv + j] to C, through the epilogue where this is
+ * the last block. */
+void tile_store(Tiler *t, const Tile *at, V *acc);
+/* The same for `lanes` rows from m of column n (INNER); more than one only if
+ * tile_rows_are_lanes: rows are neighbours in C. */
+bool tile_rows_are_lanes(Tiler *t);
+void tile_store_lanes(Tiler *t, V m, V n, V value, int lanes);
+V tile_load_part(Tiler *t, V at, int width, int lanes);
+void tile_start(Tiler *t, const Tile *at, V *acc); // zero, or C so far
+
+/* emit_window.c: any convolution, by plain loops with bounds checks. */
+void emit_windows(KernelEmit *k);
+
+#endif
