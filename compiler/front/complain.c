@@ -81,13 +81,8 @@ static bool about_brackets(Parse *ps, const Token *t)
     bool closes =
         t->kind == T_RPAREN || t->kind == T_RBRACK || t->kind == T_RBRACE;
 
-    if (closes && !b) {
+    if (closes && (!b || (b->open == '{' && t->kind != T_RBRACE))) {
         diag_error(ps->d, t->span, "%s closes nothing", show(ps, t));
-        return true;
-    }
-    if (closes && b->open == '{' && t->kind != T_RBRACE) {
-        diag_error(ps->d, t->span, "%s closes nothing", show(ps, t));
-        diag_note(ps->d, b->span, "the block opened here is still open");
         return true;
     }
     if (!b || is_close_token(t, closing(b->open)))

@@ -192,6 +192,12 @@ static void fetch(Parse *ps)
         ps->now.kind = T_TUPLE;
 }
 
+/* `data = 3`: meant as a statement, though the word is reserved. */
+static bool misuses_word(const Parse *ps, const Token *t)
+{
+    return t->first && parse_is_keyword(t) && parse_is_followed_by(ps, t, '=');
+}
+
 /*
  * Skip to where the block at hand can go on: t is the first token not to be
  * skipped. Blocks that begin on the way are skipped with what is in them.
@@ -210,7 +216,8 @@ static Token skip_in_block(Parse *ps)
             return *t;
         if (t->kind == T_SEMI && braces + others == 0 && !again)
             return *t;
-        if (braces + others == 0 && !again && parse_starts_statement(t))
+        if (braces + others == 0 && !again &&
+            (parse_starts_statement(t) || misuses_word(ps, t)))
             return *t;
         if (t->kind == T_LBRACE)
             braces++;
