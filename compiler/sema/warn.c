@@ -1,0 +1,185 @@
+/*
+ * warn.c -- what is allowed but probably not meant.
+ *
+ *   zero-gradient  an attack whose gradient is 0 everywhere or is stopped
+ *   softmax-loss   a loss of logits applied to probabilities
+ *   no-range       an attack on an input without a declared range
+ *   wide-eps       a radius wider than the range of the input
+ *   unused         a name nobody reads
+ *
+ * `# allow NAME` silences one where it stands.
+ */
+#include "sema/elab.h"
+
+#include "autodiff/autodiff.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool is_one_of(const char *name, const char *const *list)
+{
+    for (; *list; list++)
+        if (strcmp(name, *list) == 0)
+            return true;
+    return false;
+}
+
+void warn_call(Elab *e, Decl *fn, const Frame *f, const Arg *arg, int n,
+               const Value *result)
+{
+    static const char *const makers[] = {"softmax", "log_softmax", NULL};
+    static const char *const losses[] = {"cross_entropy", "margin_loss",
+                                         "dlr_loss", "logsumexp", NULL};
+
+    if (!fn->mod->library)
+        return;
+    if (is_one_of(fn->name, makers) && result->kind == V_TENSOR)
+        VEC_PUSH(e->a, &e->soft, ((Soft){result->val, fn->name}));
+    if (!is_one_of(fn->name, losses) || n == 0 || arg[0].v.kind != V_TENSOR)
+        return;
+    for (int k = 0; k < e->soft.n; k++) {
+        if (e->soft.at[k].val != arg[0].v.val)
+            continue;
+        sema_warn(e, f->call, "softmax-loss", "\"%s\" takes logits, but this is "
+                  "the result of \"%s\"", fn->name, e->soft.at[k].by);
+        return;
+    }
+}
+
+/* The radius of an attack as far as it is known: a constant, or the default of
+ * the option it is. */
+static bool radius(Elab *e, const Value *v, double *out)
+{
+    if (is_number(v)) {
+        *out = v->num;
+        return true;
+    }
+    if (v->kind != V_TENSOR || v->val->op != OP_input ||
+        v->val->attr.i[0] != INPUT_OPTION)
+        return false;
+    for (int k = 0; k < e->u->option.n; k++)
+        if (e->u->option.at[k].name == v->val->attr.s) {
+            *out = e->u->option.at[k].value;
+            return true;
+        }
+    return false;
+}
+
+/* Formals of an attack that are compared by name: the input x and eps. */
+void warn_attack(Elab *e, const Frame *f, Span at)
+{
+    const Binding *x = NULL, *eps = NULL;
+    double lo, hi, r;
+
+    if (at.src == NULL) // an entry of its own: its calls have warned
+        at = f->decl->name_span;
+    for (int k = 0; k < f->bind.n; k++) {
+        if (strcmp(f->bind.at[k].name, "x") == 0)
+            x = &f->bind.at[k];
+        if (strcmp(f->bind.at[k].name, "eps") == 0)
+            eps = &f->bind.at[k];
+    }
+    if (x == NULL || x->v.kind != V_TENSOR)
+        return;
+    if (!range_of(e, &x->v, &lo, &hi)) {
+        if (f->mod->library)
+            sema_warn(e, at, "no-range", "the attack \"%s\" does not know the "
+                      "range of its input: nothing keeps the result in it",
+                      f->name);
+        return;
+    }
+    if (eps && radius(e, &eps->v, &r) && r > hi - lo)
+        sema_warn(e, at, "wide-eps", "the radius %g is wider than the range "
+                  "[%g, %g] of the input", r, lo, hi);
+}
+
+void warn_gradient(Elab *e, Val y, Val x, Span at)
+{
+    Val blocked = NULL;
+
+    if (e->attacks == 0 || ad_active(y, x, &blocked))
+        return;
+    sema_warn(e, at, "zero-gradient", "this gradient of an attack is 0 "
+              "everywhere%s%s%s", blocked ? ": \"" : "",
+              blocked ? op_info[blocked->op].name : "",
+              blocked ? "\" stops it" : "");
+    if (blocked && blocked->span.src)
+        sema_note(e, blocked->span, "it is stopped here");
+}
+
+/* --- names nobody reads -------------------------------------------------------- */
+
+/* Is the name read anywhere in the tree? The target of an assignment is no
+ * reading, but an index of it is. */
+static bool is_read(const Ast *x, const char *name)
+{
+    if (x == NULL)
+        return false;
+    if (x->kind == AST_name)
+        return x->text == name;
+    if (x->kind == AST_assign) {
+        const Ast *t = x->kid[0];
+        if (t->kind == AST_index && is_read(t, name))
+            return true;
+        return is_read(x->kid[1], name);
+    }
+    for (int k = 0; k < x->n; k++)
+        if (is_read(x->kid[k], name))
+            return true;
+    return false;
+}
+
+static void unused(Elab *e, Span at, const char *what, const char *name)
+{
+    if (name && name[0] != '_')
+        sema_warn(e, at, "unused", "the %s \"%s\" is never read", what, name);
+}
+
+/* Names assigned or declared in a body. A state counts as read by the
+ * checkpoint. */
+static void unused_in(Elab *e, const Ast *body, const Ast *s)
+{
+    if (s == NULL)
+        return;
+    if (s->kind == AST_assign && s->kid[0]->kind == AST_name) {
+        if (!is_read(body, s->kid[0]->text))
+            unused(e, s->kid[0]->span, "name", s->kid[0]->text);
+    } else if (s->kind == AST_param) {
+        if (!is_read(body, s->text))
+            unused(e, s->name_span, "parameter", s->text);
+    } else if (s->kind == AST_block || s->kind == AST_repeat ||
+               s->kind == AST_for_ || s->kind == AST_if_) {
+        for (int k = 0; k < s->n; k++)
+            unused_in(e, body, s->kid[k]);
+    }
+}
+
+static void unused_formals(Elab *e, const Ast *c)
+{
+    const Ast *list = formals_of(c);
+    bool attack = is_flavour(c, "attack");
+
+    for (int k = 0; k < list->n && !attack; k++)
+        if (!is_read(c, list->kid[k]->text))
+            unused(e, list->kid[k]->name_span, "argument", list->kid[k]->text);
+}
+
+void warn_unused(Elab *e, const Ast *file)
+{
+    for (int k = 0; k < file->n; k++) {
+        const Ast *x = file->kid[k];
+        if (x->kind == AST_callable) {
+            bool entry = is_flavour(x, "net") || is_flavour(x, "attack");
+            if (!entry && !is_read(file, x->text))
+                unused(e, x->name_span, x->flavour, x->text);
+            unused_formals(e, x);
+            unused_in(e, x, x->kid[2]);
+        } else if (x->kind == AST_consts || x->kind == AST_option) {
+            if (!is_read(file, x->text))
+                unused(e, x->name_span,
+                       x->kind == AST_consts ? "const" : "option", x->text);
+        } else if (x->kind == AST_train) {
+            unused_in(e, x, x->kid[2]);
+        }
+    }
+}
