@@ -1,0 +1,352 @@
+/*
+ * random_graph.c -- random functions: the pool of values, loops, inputs.
+ */
+#include "support/random_pool.h"
+
+#include <string.h>
+
+/* ---- choices ---- */
+
+int64_t gen_int(Gen *r, int64_t lo, int64_t hi)
+{
+    return dice_int(&r->dice, lo, hi);
+}
+
+bool gen_chance(Gen *r, int percent)
+{
+    return gen_int(r, 0, 99) < percent;
+}
+
+/* Mostly small; sometimes a whole vector and a rest. */
+int64_t gen_dim(Gen *r)
+{
+    static const int64_t dim[] = {1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33};
+
+    return dim[gen_int(r, 0, ARRAY_LEN(dim) - 1)];
+}
+
+Shape gen_shape(Gen *r, int rank_lo, int rank_hi)
+{
+    Shape s = {.rank = (int)gen_int(r, rank_lo, rank_hi)};
+
+    do
+        for (int k = 0; k < s.rank; k++)
+            s.dim[k] = gen_dim(r);
+    while (shape_size(s) > SIZE_MAX_ELEMS / 4);
+    return s;
+}
+
+/* ---- the pool ---- */
+
+bool fits_real(Gen *r, const Known *k, Type want)
+{
+    (void)want;
+    return k->v->type.dt == r->real;
+}
+
+bool fits_int(Gen *r, const Known *k, Type want)
+{
+    (void)r, (void)want;
+    return k->v->type.dt == DT_i32;
+}
+
+bool fits_number(Gen *r, const Known *k, Type want)
+{
+    return fits_real(r, k, want) || fits_int(r, k, want);
+}
+
+bool fits_exact_real(Gen *r, const Known *k, Type want)
+{
+    return k->exact && fits_real(r, k, want);
+}
+
+bool fits_like(Gen *r, const Known *k, Type want)
+{
+    (void)r;
+    return k->v->type.dt == want.dt && shape_eq(k->v->type.shape, want.shape);
+}
+
+bool fits_exact_like(Gen *r, const Known *k, Type want)
+{
+    return k->exact && fits_like(r, k, want);
+}
+
+Known gen_pick(Gen *r, Fits *fits, Type want)
+{
+    int n = 0;
+
+    for (int k = 0; k < r->pool.n; k++)
+        n += fits(r, &r->pool.at[k], want);
+    if (!n)
+        return (Known){.v = NULL};
+    // The later ones more often, so that chains grow.
+    int64_t nth = gen_int(r, 0, n - 1);
+    if (gen_chance(r, 50))
+        nth = gen_int(r, nth, n - 1);
+    for (int k = 0;; k++)
+        if (fits(r, &r->pool.at[k], want) && nth-- == 0)
+            return r->pool.at[k];
+}
+
+Known gen_input(Gen *r, Type t)
+{
+    const char *name = internf("%c%d", t.batched ? 'x' : 'w', r->ninput++);
+    Known k = {.size = 1.15, .bound = 2, .exact = true};
+
+    if (t.dt == DT_i32)
+        k.size = k.bound = 4;
+    k.v = ir_input(r->g, t.batched ? INPUT_FIELD : INPUT_VAR, name, t);
+    VEC_PUSH(r->a, &r->pool, k);
+    return k;
+}
+
+Known gen_const(Gen *r, DType dt, double f, Shape s)
+{
+    Known k = {.size = fabs(f), .bound = fabs(f), .exact = true};
+
+    k.v = ir_fill(r->g, dt, f, s);
+    return k;
+}
+
+static bool fits_tail(Gen *r, const Known *k, Type want)
+{
+    Shape s = k->v->type.shape;
+
+    (void)r;
+    if (k->v->type.dt != want.dt || s.rank >= want.shape.rank)
+        return false;
+    for (int j = 1; j <= s.rank; j++)
+        if (s.dim[s.rank - j] != want.shape.dim[want.shape.rank - j])
+            return false;
+    return true;
+}
+
+static bool fits_exact_tail(Gen *r, const Known *k, Type want)
+{
+    return k->exact && fits_tail(r, k, want);
+}
+
+Known gen_like(Gen *r, Type t, bool exact)
+{
+    Known k = {.v = NULL};
+
+    if (gen_chance(r, 80))
+        k = gen_pick(r, exact ? fits_exact_like : fits_like, t);
+    if (!k.v && gen_chance(r, 60)) {
+        k = gen_pick(r, exact ? fits_exact_tail : fits_tail, t);
+        if (k.v)
+            k.v = ir_broadcast_to(r->g, k.v, t.shape);
+    }
+    if (k.v)
+        return k;
+    return gen_input(r, type_of(t.dt, gen_chance(r, 60), t.shape));
+}
+
+Known gen_squash(Gen *r, Known x)
+{
+    x.v = ir_op1(r->g, OP_tanh, x.v);
+    x.size = x.size < 0.8 ? x.size : 0.8;
+    x.bound = 1;
+    x.err += 1;
+    x.exact = false;
+    return x;
+}
+
+Known gen_positive(Gen *r, Known x)
+{
+    Known half = gen_const(r, x.v->type.dt, 0.5, x.v->type.shape);
+
+    x.v = ir_add(r->g, ir_abs(r->g, x.v), half.v);
+    x.size += 0.5;
+    x.bound += 0.5;
+    x.err += 1;
+    x.exact = false;
+    return x;
+}
+
+/* Times a power of two, which rounds nothing. */
+static Known scale(Gen *r, Known x, int power)
+{
+    double f = ldexp(1, power);
+
+    x.v = ir_mul(r->g, x.v,
+                 gen_const(r, x.v->type.dt, f, x.v->type.shape).v);
+    x.size *= f;
+    x.bound *= f;
+    x.err *= f;
+    return x;
+}
+
+bool gen_keep(Gen *r, Known k)
+{
+    if (shape_size(k.v->type.shape) > SIZE_MAX_ELEMS)
+        return false;
+    if (k.v->type.dt == DT_i32 && k.bound > 500) {
+        Val c = gen_const(r, DT_i32, (double)gen_int(r, 3, 20),
+                          k.v->type.shape).v;
+        k.v = ir_op2(r->g, OP_mod, k.v, c);
+        k.size = k.bound = 20;
+    }
+    if (dtype_real(k.v->type.dt)) {
+        if (k.bound > 60)
+            k = gen_squash(r, k);
+        if (k.size > 3 || k.size < 0.2) {
+            int power = -(int)floor(log2(k.size > 1e-6 ? k.size : 1e-6));
+            k = scale(r, k, power < -8 ? -8 : power > 8 ? 8 : power);
+        }
+        if (k.err > ERR_MAX)
+            return false;
+    }
+    VEC_PUSH(r->a, &r->pool, k);
+    return true;
+}
+
+/* ---- loops ---- */
+
+/* A carried real of the body's end: no larger than 1, its error damped. */
+static Val next_value(Gen *r, Known var)
+{
+    Known k = gen_pick(r, fits_like, var.v->type);
+
+    if (!k.v || (k.v->type.batched && !var.v->type.batched))
+        k = var;
+    k = gen_squash(r, k);
+    k.v = ir_mul(r->g, k.v, gen_const(r, r->real, 0.5, k.v->type.shape).v);
+    return k.v;
+}
+
+bool gen_loop(Gen *r)
+{
+    Known init[2], var[2];
+    Val start[2], next[2];
+    Type type[2];
+    int n = (int)gen_int(r, 1, 2), before = r->pool.n, kept = before;
+    Val count = gen_chance(r, 50)
+                    ? ir_const(r->g, DT_i32, (double)gen_int(r, 0, 4))
+                    : ir_input(r->g, INPUT_OPTION, "n",
+                               type_of(DT_i32, false, shape_of(0)));
+
+    if (r->depth == 2)
+        return false;
+    for (int k = 0; k < n; k++) {
+        init[k] = gen_pick(r, fits_real, (Type){0});
+        if (!init[k].v)
+            return false;
+        init[k] = gen_squash(r, init[k]);
+        start[k] = init[k].v;
+        type[k] = start[k]->type;
+        type[k].batched = type[k].batched || gen_chance(r, 30);
+    }
+    Loop *l = ir_loop_open(r->g, count, start, n, type, ++r->depth, (Span){0});
+    VEC_PUSH(r->a, &r->pool, ((Known){l->index, 2, 4, 0, true}));
+    for (int k = 0; k < n; k++) {
+        var[k] = (Known){l->var[k], 0.7, 1, 20, false};
+        VEC_PUSH(r->a, &r->pool, var[k]);
+    }
+    int body = (int)gen_int(r, 2, 8);
+    for (int tries = 0; body > 0 && tries < 40; tries++)
+        body -= gen_op(r, (Op)gen_int(r, 0, OP_COUNT - 1));
+    for (int k = 0; k < n; k++)
+        next[k] = next_value(r, var[k]);
+    Val loop = ir_loop_close(r->g, l, next);
+    r->depth--;
+    for (int k = before; k < r->pool.n; k++)
+        if (!ir_inside(r->pool.at[k].v, l))
+            r->pool.at[kept++] = r->pool.at[k];
+    r->pool.n = kept;
+    for (int k = 0; k < n; k++)
+        gen_keep(r, (Known){ir_proj(r->g, loop, k), 0.4, 1, 60, false});
+    return true;
+}
+
+/* ---- functions ---- */
+
+static void first_inputs(Gen *r)
+{
+    Shape small = gen_shape(r, 1, 2);
+    Shape image = shape_of(3, gen_int(r, 3, 9), gen_int(r, 3, 9),
+                           gen_int(r, 1, 4));
+
+    gen_input(r, type_of(r->real, true, small));
+    gen_input(r, type_of(r->real, false, small));
+    gen_input(r, type_of(r->real, true, image));
+    gen_input(r, type_of(r->real, false, shape_of(0)));
+    gen_input(r, type_of(r->real, true, gen_shape(r, 1, 3)));
+    gen_input(r, type_of(DT_i32, gen_chance(r, 50), gen_shape(r, 0, 1)));
+}
+
+/* Outputs: what nothing uses, the latest first, at most eight. */
+static void choose_outputs(Gen *r, Func *f)
+{
+    Val *all = NEW_N(r->a, Val, r->pool.n);
+
+    for (int k = 0; k < r->pool.n; k++)
+        all[k] = r->pool.at[k].v;
+    int *uses = ir_uses(r->a, r->g, all, r->pool.n);
+    f->out = NEW_N(r->a, Val, 8);
+    f->out_name = NEW_N(r->a, const char *, 8);
+    for (int k = r->pool.n - 1; k >= 0 && f->nout < 8; k--) {
+        if (uses[all[k]->id] > 1 || all[k]->op == OP_input)
+            continue;
+        f->out_name[f->nout] = arena_printf(r->a, "y%d", f->nout);
+        f->out[f->nout++] = all[k];
+    }
+}
+
+Func *random_func_of(Arena *a, uint64_t seed, int nops, DType real)
+{
+    Gen r = {.a = a, .g = graph_new(a), .real = real, .dice = {seed}};
+    Func *f = NEW(a, Func);
+    int made = 0;
+
+    first_inputs(&r);
+    for (int tries = 0; made < nops && tries < 20 * nops; tries++)
+        made += gen_chance(&r, 4) ? gen_loop(&r)
+                                  : gen_op(&r, (Op)gen_int(&r, 0,
+                                                           OP_COUNT - 1));
+    f->name = arena_printf(a, "random%llu", (unsigned long long)seed);
+    f->g = r.g;
+    choose_outputs(&r, f);
+    return f;
+}
+
+Func *random_func(Arena *a, uint64_t seed, int nops)
+{
+    return random_func_of(a, seed, nops, DT_f32);
+}
+
+static double input_element(Dice *d, DType dt)
+{
+    switch (dt) {
+    case DT_i32:
+        return (double)dice_int(d, 0, 4);
+    case DT_bool:
+        return (double)dice_int(d, 0, 1);
+    default:
+        return (float)dice_real(d, -2, 2);
+    }
+}
+
+void random_input(void *data, Val input, Tensor *t)
+{
+    const RandomData *r = data;
+    int64_t n = shape_size(t->type.shape);
+
+    for (int64_t b = 0; b < t->batch; b++) {
+        Dice d = {.state = r->seed};
+        for (const char *s = input->attr.s; *s; s++)
+            d.state = dice_bits(&d) + (uint64_t)*s;
+        if (t->type.batched)
+            d.state += 1 + (uint64_t)(r->index ? r->index[b] : b);
+        d.state = dice_bits(&d);
+        for (int64_t k = 0; k < n; k++)
+            t->at[b * n + k] = input_element(&d, t->type.dt);
+    }
+}
+
+Tol random_tol(DType dt)
+{
+    double t = dt == DT_f32 ? 2e-5 : dt == DT_f64 ? 1e-11 : 0;
+
+    return (Tol){t, t};
+}

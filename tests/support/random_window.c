@@ -1,0 +1,126 @@
+/*
+ * random_window.c -- convolutions and pooling in random functions.
+ */
+#include "support/random_pool.h"
+
+static bool fits_image(Gen *r, const Known *k, Type want)
+{
+    (void)want;
+    return k->v->type.dt == r->real && k->v->type.shape.rank == 3;
+}
+
+static bool fits_exact_image(Gen *r, const Known *k, Type want)
+{
+    return k->exact && fits_image(r, k, want);
+}
+
+/* An image: from the pool, or made of anything by reshaping it. */
+static Known image(Gen *r, bool exact)
+{
+    Known k = {.v = NULL};
+
+    if (gen_chance(r, 80))
+        k = gen_pick(r, exact ? fits_exact_image : fits_image, (Type){0});
+    if (k.v)
+        return k;
+    return gen_input(r, type_of(r->real, gen_chance(r, 70),
+                                shape_of(3, gen_int(r, 3, 9),
+                                         gen_int(r, 3, 9), gen_dim(r))));
+}
+
+static int64_t less(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static Known contracted(Val v, Known x, Known y, double terms)
+{
+    double n = sqrt(terms);
+
+    return (Known){v, n * x.size * y.size, terms * x.bound * y.bound,
+                   n * (x.size * y.err + y.size * x.err + x.size * y.size),
+                   false};
+}
+
+static bool conv(Gen *r, Op op)
+{
+    Known x = image(r, false);
+    const int64_t *d = x.v->type.shape.dim;
+    Shape w = shape_of(4, gen_int(r, 1, less(3, d[0])),
+                       gen_int(r, 1, less(3, d[1])), d[2], gen_dim(r));
+    ConvDims c = {gen_int(r, 1, 2), gen_int(r, 1, 2), gen_int(r, 0, 2),
+                  gen_int(r, 0, 2), gen_int(r, 0, 2), gen_int(r, 0, 2)};
+    Shape y = shape_of(3, (d[0] + c.ph_lo + c.ph_hi - w.dim[0]) / c.sh + 1,
+                       (d[1] + c.pw_lo + c.pw_hi - w.dim[1]) / c.sw + 1,
+                       w.dim[3]);
+    double taps = (double)(w.dim[0] * w.dim[1]);
+
+    if (shape_size(w) > SIZE_MAX_ELEMS || shape_size(y) > SIZE_MAX_ELEMS)
+        return false;
+    if (op == OP_conv) {
+        Known k = gen_like(r, type_of(r->real, false, w), false);
+        return gen_keep(r, contracted(ir_conv(r->g, x.v, k.v, c), x, k,
+                                      taps * (double)w.dim[2]));
+    }
+    Known dy = gen_like(r, type_of(r->real, false, y), false);
+    if (op == OP_conv_dx) {
+        Known k = gen_like(r, type_of(r->real, false, w), false);
+        return gen_keep(r, contracted(
+            ir_conv_dx(r->g, dy.v, k.v, c, d[0], d[1]), dy, k,
+            taps * (double)w.dim[3]));
+    }
+    if (dy.v->type.batched || x.v->type.batched) {
+        dy.v = ir_spread(r->g, dy.v);
+        x.v = ir_spread(r->g, x.v);
+    }
+    return gen_keep(r, contracted(
+        ir_conv_dw(r->g, x.v, dy.v, c, w.dim[0], w.dim[1]), x, dy,
+        4 * (double)(y.dim[0] * y.dim[1])));
+}
+
+static bool pool(Gen *r, Op op)
+{
+    bool jumps = op == OP_pool_gather || op == OP_pool_scatter;
+    Known x = image(r, jumps);
+    const int64_t *d = x.v->type.shape.dim;
+    PoolDims p = {.kh = gen_int(r, 1, less(3, d[0])),
+                  .kw = gen_int(r, 1, less(3, d[1])),
+                  .sh = gen_int(r, 1, 3), .sw = gen_int(r, 1, 3)};
+
+    p.ph_lo = gen_int(r, 0, p.kh - 1);
+    p.ph_hi = gen_int(r, 0, p.kh - 1);
+    p.pw_lo = gen_int(r, 0, p.kw - 1);
+    p.pw_hi = gen_int(r, 0, p.kw - 1);
+    Shape y = shape_of(3, (d[0] + p.ph_lo + p.ph_hi - p.kh) / p.sh + 1,
+                       (d[1] + p.pw_lo + p.pw_hi - p.kw) / p.sw + 1, d[2]);
+    double area = (double)(p.kh * p.kw);
+    Known k = x;
+
+    switch (op) {
+    case OP_max_pool:
+        k.v = ir_pool(r->g, op, x.v, NULL, p);
+        return gen_keep(r, k);
+    case OP_pool_gather:
+        k = gen_like(r, x.v->type, false);
+        k.v = ir_pool(r->g, op, x.v, k.v, p);
+        return gen_keep(r, k);
+    case OP_sum_pool:
+        k.v = ir_pool(r->g, op, x.v, NULL, p);
+        break;
+    default:
+        k = gen_like(r, type_of(r->real, false, y), false);
+        k.v = op == OP_pool_scatter
+                  ? ir_pool(r->g, op, x.v, k.v, p)
+                  : ir_sum_pool_dx(r->g, k.v, p, d[0], d[1]);
+    }
+    k.err = sqrt(area) * (k.err + k.size);
+    k.size *= sqrt(area);
+    k.bound *= area;
+    k.exact = false;
+    return gen_keep(r, k);
+}
+
+bool gen_window(Gen *r, Op op)
+{
+    return op_info[op].attr == ATTR_CONV ? conv(r, op) : pool(r, op);
+}
