@@ -137,6 +137,10 @@ static void scan(Parse *ps, Token *t)
     ps->new_line = false;
     if (t->kind == T_NAME)
         find_keyword(t);
+    if (t->kind != T_EOF)
+        ps->last_end = t->span.hi;
+    else if (ps->last_end) // what is missing is missed after the last word
+        t->span.lo = t->span.hi = ps->last_end;
 }
 
 static char opening(int kind)

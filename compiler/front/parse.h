@@ -35,8 +35,9 @@ struct Parse {
     void *scanner;
 
     // scanner
-    uint32_t pos;   // of the next byte
-    bool new_line;  // a line began since the last token
+    uint32_t pos;      // of the next byte
+    uint32_t last_end; // of the last token
+    bool new_line;     // a line began since the last token
 
     // tokens handed to the parser: `now` is not yet known to be accepted, so
     // its effect on the brackets is still to come
