@@ -18,6 +18,7 @@ typedef struct Host {
     LLVMValueRef fn, call, n, arena, examples; // examples: the batched region
     LLVMValueRef *in, *out;
     LLVMValueRef pointers, keys; // room for a kernel's arguments
+    LLVMValueRef copy;           // and for an RnnCall
 } Host;
 
 static LLVMValueRef byte_offset(Emit *e, LLVMValueRef p, LLVMValueRef bytes)
@@ -279,20 +280,27 @@ static void host_kernel(Host *h, const Kernel *k)
     call_helper(e, named(e, "run_kernel", make_run), x, 8);
 }
 
-static LLVMValueRef key_value(Host *h, const Kernel *k, Val key)
+/* The key's value; for a per-example key that of `example`. */
+static LLVMValueRef key_value(Host *h, const Kernel *k, Val key,
+                              LLVMValueRef example)
 {
+    Emit *e = h->e;
     int read = emit_find_read(k, key);
+    LLVMValueRef at;
 
-    if (read >= 0)
-        return LLVMBuildLoad2(h->e->b, h->e->i32, address(h, k->read[read]),
-                              "");
-    if (key->op != OP_const)
+    if (read < 0 && key->op != OP_const)
         internal_error("a key of a random draw has no buffer");
-    return small_int(h->e, (int64_t)key->attr.f);
+    if (read < 0)
+        return small_int(e, (int64_t)key->attr.f);
+    at = address(h, k->read[read]);
+    if (key->type.batched)
+        at = element_of(e, e->i32, at, example);
+    return LLVMBuildLoad2(e->b, e->i32, at, "");
 }
 
-/* dst filled by the runtime. */
-static void host_call(Host *h, const Kernel *k)
+/* Draws for `examples` examples (0: a shared value) to dst. */
+static void fill(Host *h, const Kernel *k, LLVMValueRef call, LLVMValueRef dst,
+                 LLVMValueRef examples, LLVMValueRef example)
 {
     Emit *e = h->e;
     Val v = k->core;
@@ -300,26 +308,64 @@ static void host_call(Host *h, const Kernel *k)
     const char *name = order ? "rnn_fill_permutation"
                        : v->op == OP_uniform ? "rnn_fill_uniform"
                                              : "rnn_fill_normal";
-    LLVMValueRef x[8], f[6], start;
+    LLVMValueRef x[8];
     int n = 0;
 
     for (int i = 0; i < v->nsrc; i++)
-        LLVMBuildStore(e->b, key_value(h, k, v->src[i]),
+        LLVMBuildStore(e->b, key_value(h, k, v->src[i], example),
                        element_of(e, e->i32, h->keys, emit_int(e, i)));
-    start = call_helper(e, named(e, "start_clock", make_start), &h->call, 1);
-    x[n++] = h->call;
-    x[n++] = address(h, k->dst);
+    x[n++] = call;
+    x[n++] = dst;
     if (!order)
         x[n++] = small_int(e, v->type.dt);
-    x[n++] = v->type.batched ? h->n : emit_int(e, 0);
+    x[n++] = examples;
     x[n++] = emit_int(e, shape_size(v->type.shape));
     x[n++] = emit_int(e, v->attr.i[0]);
     x[n++] = h->keys;
     x[n++] = small_int(e, v->nsrc);
     call_runtime(e, name, e->voidt, x, n);
+}
+
+/* Per-example keys: a call for each example, on a copy of the call that has
+ * only this one. */
+static void fill_each(Host *h, const Kernel *k, LLVMValueRef dst)
+{
+    Emit *e = h->e;
+    Val v = k->core;
+    int64_t size = shape_size(v->type.shape);
+    LLVMValueRef one = emit_int(e, 1), index, at, field;
+    EmitLoop l;
+
+    LLVMBuildMemCpy(e->b, h->copy, 8, h->call, 8,
+                    emit_int(e, sizeof(RnnCall)));
+    index = LOAD_FIELD(e, h->call, e->ptr, index);
+    l = emit_loop(e, h->fn, emit_int(e, 0), h->n, 1, "example");
+    field = byte_offset(e, h->copy, emit_int(e, offsetof(RnnCall, index)));
+    LLVMBuildStore(e->b, element_of(e, e->i32, index, l.i), field);
+    at = element_of(e, emit_mem_type(e, v->type.dt), dst,
+                    emit_index_mul(e, l.i, size));
+    fill(h, k, h->copy, at, one, l.i);
+    emit_loop_end(e, &l);
+}
+
+/* dst filled by the runtime. */
+static void host_call(Host *h, const Kernel *k)
+{
+    Emit *e = h->e;
+    Val v = k->core;
+    LLVMValueRef dst = address(h, k->dst), f[6], start;
+    bool each = false;
+
+    for (int i = 0; i < v->nsrc; i++)
+        each = each || v->src[i]->type.batched;
+    start = call_helper(e, named(e, "start_clock", make_start), &h->call, 1);
+    if (each)
+        fill_each(h, k, dst);
+    else
+        fill(h, k, h->call, dst, v->type.batched ? h->n : emit_int(e, 0), NULL);
     f[0] = h->call;
     f[1] = small_int(e, k->id);
-    f[2] = x[1];
+    f[2] = dst;
     f[3] = small_int(e, probe_type(v->type));
     f[4] = count_of(h, v->type);
     f[5] = start;
@@ -414,6 +460,8 @@ static void make_room(Host *h)
     }
     h->pointers = LLVMBuildArrayAlloca(e->b, e->ptr, small_int(e, npointer),
                                        "pointers");
+    h->copy = LLVMBuildArrayAlloca(
+        e->b, e->i64, small_int(e, (sizeof(RnnCall) + 7) / 8), "copy");
     h->keys = LLVMBuildArrayAlloca(e->b, e->i32, small_int(e, nkey), "keys");
 }
 

@@ -1,0 +1,248 @@
+/*
+ * machine.c -- see machine.h.
+ *
+ * Values go in and out as doubles in Tensors, as the interpreter has them.
+ * Memory handed to the code is filled with NaNs first, so that what a kernel
+ * forgets to write shows.
+ */
+#include "support/machine.h"
+
+#include "codegen/emit.h"
+#include "rt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct Machine {
+    Arena *a;
+    int n;
+    Program **program;
+    RnnEntryFn **fn;
+    char **arena; // kept between runs, by entry
+    int64_t *batch;
+    Target *target;
+    Module *module;
+    Jit *jit;
+};
+
+Entry *machine_entry(Arena *a, const Func *f, EntryKind kind)
+{
+    Entry *e = NEW(a, Entry);
+
+    e->kind = kind;
+    e->name = f->name ? f->name : "f";
+    e->data = -1;
+    e->split = "";
+    e->check = -1;
+    e->func = *f;
+    e->output = NEW_N(a, Output, f->nout);
+    for (int i = 0; i < f->nout; i++) {
+        e->output[i].kind = OUT_TENSOR;
+        e->output[i].name = f->out_name ? f->out_name[i] : "out";
+    }
+    return e;
+}
+
+static Emit emit_new(Arena *a, const Target *t, LLVMContextRef c)
+{
+    Emit e = {.a = a, .target = t, .opt = target_loop_options(t), .c = c};
+
+    e.m = LLVMModuleCreateWithNameInContext("machine", c);
+    e.b = LLVMCreateBuilderInContext(c);
+    e.i1 = LLVMInt1TypeInContext(c);
+    e.i8 = LLVMInt8TypeInContext(c);
+    e.i32 = LLVMInt32TypeInContext(c);
+    e.i64 = LLVMInt64TypeInContext(c);
+    e.f32 = LLVMFloatTypeInContext(c);
+    e.f64 = LLVMDoubleTypeInContext(c);
+    e.ptr = LLVMPointerTypeInContext(c, 0);
+    e.voidt = LLVMVoidTypeInContext(c);
+    target_module(t, e.m);
+    return e;
+}
+
+Machine *machine_new(Arena *a, Entry *const *entry, int n, const char *cpu,
+                     int level)
+{
+    Machine *m = NEW(a, Machine);
+    const char **name = NEW_N(a, const char *, n);
+    LoopOptions opt;
+    char err[512];
+    Emit e;
+
+    m->a = a;
+    m->n = n;
+    m->program = NEW_N(a, Program *, n);
+    m->fn = NEW_N(a, RnnEntryFn *, n);
+    m->arena = NEW_N(a, char *, n);
+    m->batch = NEW_N(a, int64_t, n);
+    m->target = target_new(a, cpu, level, err, sizeof err);
+    if (!m->target)
+        fatal_surroundings("%s", err);
+    opt = target_loop_options(m->target);
+    e = emit_new(a, m->target, LLVMContextCreate());
+    for (int i = 0; i < n; i++) {
+        m->program[i] = loop_lower(a, entry[i], &opt);
+        name[i] = intern(LLVMGetValueName(emit_host(&e, m->program[i], i)));
+    }
+    LLVMDisposeBuilder(e.b);
+    m->module = NEW(a, Module);
+    *m->module = (Module){.a = a, .target = m->target, .c = e.c, .m = e.m,
+                          .opt = {.verify = true, .keep_ir = true}};
+    m->jit = codegen_jit(m->module, m->target, err, sizeof err);
+    if (!m->jit)
+        fatal_surroundings("%s", err);
+    for (int i = 0; i < n; i++) {
+        void *at = jit_symbol(m->jit, name[i]);
+
+        if (!at)
+            fatal_surroundings("\"%s\" has no address", name[i]);
+        memcpy(&m->fn[i], &at, sizeof at);
+    }
+    return m;
+}
+
+const Program *machine_program(const Machine *m, int entry)
+{
+    return m->program[entry];
+}
+
+const char *machine_llvm(Machine *m)
+{
+    return codegen_llvm_text(m->module, false);
+}
+
+void machine_free(Machine *m)
+{
+    for (int i = 0; i < m->n; i++)
+        free(m->arena[i]);
+    jit_free(m->jit);
+    codegen_free(m->module);
+    target_free(m->target);
+}
+
+/* --- tensors --------------------------------------------------------------- */
+
+static void *aligned(size_t bytes)
+{
+    void *p = NULL;
+
+    if (posix_memalign(&p, 64, bytes + 64))
+        fatal_surroundings("out of memory");
+    memset(p, 0xff, bytes + 64);
+    return p;
+}
+
+static int64_t count_of(const Tensor *t)
+{
+    return shape_size(t->type.shape) * t->batch;
+}
+
+static Tensor tensor_of(Arena *a, Type type, int64_t batch)
+{
+    Tensor t = {.type = type, .batch = type.batched ? batch : 1};
+
+    t.at = NEW_N(a, double, count_of(&t));
+    return t;
+}
+
+static void *new_memory(const Tensor *t)
+{
+    return aligned((size_t)(count_of(t) * dtype_bytes(t->type.dt)));
+}
+
+static void to_memory(const Tensor *t, void *p)
+{
+    for (int64_t i = 0; i < count_of(t); i++)
+        switch (t->type.dt) {
+        case DT_f32: ((float *)p)[i] = (float)t->at[i]; break;
+        case DT_f64: ((double *)p)[i] = t->at[i]; break;
+        case DT_i32: ((int32_t *)p)[i] = (int32_t)t->at[i]; break;
+        default: ((uint8_t *)p)[i] = t->at[i] != 0; break;
+        }
+}
+
+static void from_memory(const Tensor *t, const void *p)
+{
+    for (int64_t i = 0; i < count_of(t); i++)
+        switch (t->type.dt) {
+        case DT_f32: t->at[i] = (double)((const float *)p)[i]; break;
+        case DT_f64: t->at[i] = ((const double *)p)[i]; break;
+        case DT_i32: t->at[i] = ((const int32_t *)p)[i]; break;
+        default: t->at[i] = ((const uint8_t *)p)[i]; break;
+        }
+}
+
+/* --- running --------------------------------------------------------------- */
+
+static void *input_memory(Arena *a, const EvalEnv *env, Val v)
+{
+    Tensor t = tensor_of(a, v->type, env->batch);
+    void *p = new_memory(&t);
+
+    env->input(env->user, v, &t);
+    to_memory(&t, p);
+    return p;
+}
+
+/* The variable an output updates in place: the end of its chain of puts. */
+static void *own_storage(const Program *p, int output, void *const *in)
+{
+    Val v = p->entry->func.out[output];
+
+    while (v->op == OP_put)
+        v = v->src[0];
+    for (int i = 0; i < p->nin; i++)
+        if (p->in[i] == v)
+            return in[i];
+    internal_error("output %d has no variable", output);
+}
+
+static void keep_arena(Machine *m, int entry, int64_t batch)
+{
+    const Program *p = m->program[entry];
+
+    if (m->batch[entry] == batch)
+        return;
+    free(m->arena[entry]);
+    m->arena[entry] =
+        aligned((size_t)(p->shared_bytes + batch * p->example_bytes));
+    m->batch[entry] = batch;
+}
+
+void machine_run(Machine *m, int entry, Arena *a, const EvalEnv *env,
+                 MachineRun *how, Tensor *out)
+{
+    const Program *p = m->program[entry];
+    const Func *f = &p->entry->func;
+    void **in = NEW_N(a, void *, p->nin), **res = NEW_N(a, void *, f->nout);
+    int32_t *index = NEW_N(a, int32_t, env->batch);
+    RnnPool *pool = rnn_pool_new(how && how->threads ? how->threads : 1);
+    RnnCall call = {.n = env->batch, .in = in, .out = res, .index = index,
+                    .seed = env->seed, .pool = pool, .bad_kernel = -1};
+
+    keep_arena(m, entry, env->batch);
+    call.arena = m->arena[entry];
+    call.fresh = !how || !how->stale;
+    call.probe = how && how->probe;
+    call.kernel_ns = how ? how->kernel_ns : NULL;
+    for (int64_t i = 0; i < env->batch; i++)
+        index[i] = (int32_t)(env->index ? env->index[i] : i);
+    for (int i = 0; i < p->nin; i++)
+        in[i] = input_memory(a, env, p->in[i]);
+    for (int i = 0; i < f->nout; i++) {
+        out[i] = tensor_of(a, f->out[i]->type, env->batch);
+        res[i] = p->inplace[i] ? own_storage(p, i, in) : new_memory(&out[i]);
+    }
+    m->fn[entry](&call);
+    for (int i = 0; i < f->nout; i++) {
+        from_memory(&out[i], res[i]);
+        if (!p->inplace[i])
+            free(res[i]);
+    }
+    for (int i = 0; i < p->nin; i++)
+        free(in[i]);
+    if (how)
+        how->bad_kernel = call.bad_kernel;
+    rnn_pool_free(pool);
+}
