@@ -4,180 +4,24 @@
  * One pass, top down. The first mistake is reported and ends the reading:
  * `bad` is set and every step after it does nothing.
  */
+#include "ir/read.h"
 #include "ir/graph.h"
 #include "ir/print.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
-typedef struct Read {
-    Arena *unit;
-    Graph *g;
-    const char *text, *at;
-    Val *val;             // by number
-    uint32_t nval;        // numbers allowed
-    VEC(uint32_t) number; // defined so far, in order
-    const Loop *loop;     // whose body is read
-    int nesting;
-    bool bad;
-    char *err;
-    size_t n;
-} Read;
-
 enum { NESTING_MAX = 64, SOURCES_MAX = 1 << 16 };
-
-/* ---- characters and words ---- */
-
-static bool wrong(Read *r, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static bool wrong(Read *r, const char *fmt, ...)
-{
-    char why[300];
-    int line = 1, col = 1;
-    va_list ap;
-
-    if (r->bad)
-        return false;
-    r->bad = true;
-    for (const char *s = r->text; s < r->at; s++, col++)
-        if (*s == '\n') {
-            line++;
-            col = 0;
-        }
-    va_start(ap, fmt);
-    vsnprintf(why, sizeof why, fmt, ap);
-    va_end(ap);
-    snprintf(r->err, r->n, "%d:%d: %s", line, col, why);
-    return false;
-}
-
-static void skip(Read *r)
-{
-    for (;; r->at++) {
-        if (*r->at == '#')
-            while (r->at[1] && r->at[1] != '\n')
-                r->at++;
-        else if (!isspace((unsigned char)*r->at))
-            return;
-    }
-}
-
-static bool is_word(char c)
-{
-    return isalnum((unsigned char)c) || c == '_';
-}
-
-/* Takes `s` if it stands here, as a word of its own if it is one. */
-static bool next_is(Read *r, const char *s)
-{
-    size_t n = strlen(s);
-
-    skip(r);
-    if (r->bad || strncmp(r->at, s, n) || (is_word(s[0]) && is_word(r->at[n])))
-        return false;
-    r->at += n;
-    return true;
-}
-
-static bool expect(Read *r, const char *s)
-{
-    return next_is(r, s) || wrong(r, "\"%s\" expected", s);
-}
-
-static int64_t read_int(Read *r)
-{
-    char *end;
-
-    skip(r);
-    if (r->bad)
-        return 0;
-    long long x = strtoll(r->at, &end, 10);
-    if (end == r->at)
-        wrong(r, "an integer expected");
-    r->at = end;
-    return x;
-}
-
-static double read_float(Read *r)
-{
-    char *end;
-
-    skip(r);
-    if (r->bad)
-        return 0;
-    double x = strtod(r->at, &end);
-    if (end == r->at)
-        wrong(r, "a number expected");
-    r->at = end;
-    return x;
-}
-
-/* A quoted string, interned, or NULL if none stands here. */
-static const char *read_string(Read *r)
-{
-    VEC(char) s = {0};
-
-    skip(r);
-    if (r->bad || *r->at != '"')
-        return NULL;
-    for (r->at++; *r->at && *r->at != '"'; r->at++) {
-        char c = *r->at;
-        if (c == '\\' && r->at[1]) {
-            c = *++r->at;
-            if (c == 'n') {
-                c = '\n';
-            } else if (c == 'x' && r->at[1] && r->at[2]) {
-                char hex[3] = {r->at[1], r->at[2], 0};
-                c = (char)strtol(hex, NULL, 16);
-                r->at += 2;
-            }
-        }
-        VEC_PUSH(r->unit, &s, c);
-    }
-    if (!next_is(r, "\""))
-        wrong(r, "the string does not end");
-    return s.n ? intern_n(s.at, (size_t)s.n) : intern("");
-}
-
-static Type read_type(Read *r)
-{
-    Type t = {.batched = next_is(r, "batch")};
-    char why[256];
-    int dt = 0;
-
-    while (dt < DT_COUNT && !next_is(r, dtype_name[dt]))
-        dt++;
-    if (dt == DT_COUNT) {
-        wrong(r, "a type expected");
-        return t;
-    }
-    t.dt = (DType)dt;
-    if (!next_is(r, "["))
-        return t;
-    do {
-        if (t.shape.rank == RANK_MAX) {
-            wrong(r, "more than %d dims", RANK_MAX);
-            return t;
-        }
-        t.shape.dim[t.shape.rank++] = read_int(r);
-    } while (next_is(r, ","));
-    expect(r, "]");
-    if (!r->bad && !shape_check(t.shape, why, sizeof why))
-        wrong(r, "%s", why);
-    return t;
-}
 
 /* ---- values ---- */
 
 static uint32_t read_number(Read *r)
 {
-    if (!expect(r, "%"))
+    if (!read_expect(r, "%"))
         return 0;
     int64_t k = isdigit((unsigned char)*r->at) ? read_int(r) : -1;
     if (k < 0 || k >= r->nval) {
-        wrong(r, "no number of a value");
+        read_wrong(r, "no number of a value");
         return 0;
     }
     return (uint32_t)k;
@@ -188,7 +32,7 @@ static Val read_use(Read *r)
     uint32_t k = read_number(r);
 
     if (!r->bad && !r->val[k])
-        wrong(r, "%%%u is not defined here", k);
+        read_wrong(r, "%%%u is not defined here", k);
     return r->bad ? NULL : r->val[k];
 }
 
@@ -197,7 +41,7 @@ static void define(Read *r, uint32_t k, Val v, const char *name)
     if (r->bad)
         return;
     if (r->val[k]) {
-        wrong(r, "%%%u is defined twice", k);
+        read_wrong(r, "%%%u is defined twice", k);
         return;
     }
     r->val[k] = ir_origin(r->g, v, (Span){0}, name);
@@ -215,27 +59,27 @@ static void read_attr(Read *r, Op op, Attr *a)
         return;
     case ATTR_INPUT:
         a->n = 1;
-        while (a->i[0] < INPUT_COUNT && !next_is(r, input_word[a->i[0]]))
+        while (a->i[0] < INPUT_COUNT && !read_is(r, input_word[a->i[0]]))
             a->i[0]++;
         a->s = read_string(r);
         if (a->i[0] == INPUT_COUNT || !a->s)
-            wrong(r, "the kind and name of an input expected");
+            read_wrong(r, "the kind and name of an input expected");
         return;
     default:
         break;
     }
-    expect(r, "{");
-    if (!next_is(r, "}")) {
+    read_expect(r, "{");
+    if (!read_is(r, "}")) {
         do {
             if (a->n == ATTR_MAX) {
-                wrong(r, "more than %d numbers", ATTR_MAX);
+                read_wrong(r, "more than %d numbers", ATTR_MAX);
                 return;
             }
             a->i[a->n++] = read_int(r);
-        } while (next_is(r, ","));
-        expect(r, "}");
+        } while (read_is(r, ","));
+        read_expect(r, "}");
     }
-    if (op_info[op].attr == ATTR_PAD && expect(r, "fill"))
+    if (op_info[op].attr == ATTR_PAD && read_expect(r, "fill"))
         a->f = read_float(r);
 }
 
@@ -243,7 +87,7 @@ static Val make_proj(Read *r, const Attr *a, Val const *src, int nsrc)
 {
     if (nsrc != 1 || src[0]->op != OP_loop || a->n != 1 || a->i[0] < 0 ||
         a->i[0] >= src[0]->attr.loop->n) {
-        wrong(r, "no value of a loop");
+        read_wrong(r, "no value of a loop");
         return NULL;
     }
     return ir_proj(r->g, src[0], (int)a->i[0]);
@@ -259,7 +103,7 @@ static Val make_node(Read *r, Op op, const Attr *a, Val const *src, int nsrc,
     for (int k = 0; k < nsrc; k++) {
         types[k] = src[k]->type;
         if (src[k]->op == OP_loop && op != OP_proj) {
-            wrong(r, "a loop is used as a value");
+            read_wrong(r, "a loop is used as a value");
             return NULL;
         }
     }
@@ -267,11 +111,11 @@ static Val make_node(Read *r, Op op, const Attr *a, Val const *src, int nsrc,
         return make_proj(r, a, src, nsrc);
     if (op == OP_const || op == OP_input) {
         if (nsrc)
-            wrong(r, "%s has no sources", op_info[op].name);
+            read_wrong(r, "%s has no sources", op_info[op].name);
         return nsrc ? NULL : ir_leaf(r->g, op, a, type);
     }
     if (!ir_infer(op, a, types, nsrc, &t, why, sizeof why)) {
-        wrong(r, "%s", why);
+        read_wrong(r, "%s", why);
         return NULL;
     }
     if (op_info[op].attr != ATTR_RAND)
@@ -286,18 +130,18 @@ static void read_node(Read *r, uint32_t number, Op op)
     VEC(Val) src = {0};
     Attr a = {0};
 
-    skip(r);
+    read_space(r);
     if (*r->at == '%')
         do {
             Val v = read_use(r);
             if (src.n == SOURCES_MAX)
-                wrong(r, "too many sources");
+                read_wrong(r, "too many sources");
             if (r->bad)
                 return;
             VEC_PUSH(r->unit, &src, v);
-        } while (next_is(r, ","));
+        } while (read_is(r, ","));
     read_attr(r, op, &a);
-    expect(r, ":");
+    read_expect(r, ":");
     Type type = read_type(r);
     if (op_info[op].attr == ATTR_TO) {
         a.n = 1;
@@ -308,8 +152,8 @@ static void read_node(Read *r, uint32_t number, Op op)
         return;
     Val v = make_node(r, op, &a, src.at, src.n, type);
     if (v && !type_eq(v->type, type))
-        wrong(r, "the type is %s, not %s", type_text(r->unit, v->type),
-              type_text(r->unit, type));
+        read_wrong(r, "the type is %s, not %s", type_text(r->unit, v->type),
+                   type_text(r->unit, type));
     define(r, number, v, name);
 }
 
@@ -326,15 +170,16 @@ static Loop *read_header(Read *r, Val count, int depth, uint32_t index,
     VEC(Type) type = {0};
     VEC(const char *) name = {0};
 
-    while (next_is(r, "carry")) {
+    while (read_is(r, "carry")) {
         uint32_t k = read_number(r);
-        expect(r, "=");
+        read_expect(r, "=");
         Val v = read_use(r);
-        expect(r, ":");
+        read_expect(r, ":");
         Type t = read_type(r);
         const char *s = read_string(r);
         if (!r->bad && (v->op == OP_loop || !type_eq(v->type, t)))
-            wrong(r, "the initial value is %s", type_text(r->unit, v->type));
+            read_wrong(r, "the initial value is %s",
+                       type_text(r->unit, v->type));
         VEC_PUSH(r->unit, &number, k);
         VEC_PUSH(r->unit, &init, v);
         VEC_PUSH(r->unit, &type, t);
@@ -342,8 +187,8 @@ static Loop *read_header(Read *r, Val count, int depth, uint32_t index,
     }
     if (r->bad)
         return NULL;
-    Loop *l = ir_loop_open(r->g, count, init.at, init.n, type.at, depth,
-                           (Span){0});
+    Loop *l =
+        ir_loop_open(r->g, count, init.at, init.n, type.at, depth, (Span){0});
     define(r, index, l->index, index_name);
     for (int k = 0; k < l->n; k++)
         define(r, number.at[k], l->var[k], name.at[k]);
@@ -354,18 +199,18 @@ static Val read_next(Read *r, Loop *l)
 {
     Val *next = NEW_N(r->unit, Val, l->n);
 
-    expect(r, "next");
+    read_expect(r, "next");
     for (int k = 0; k < l->n && !r->bad; k++) {
         if (k)
-            expect(r, ",");
+            read_expect(r, ",");
         next[k] = read_use(r);
         if (!r->bad && (next[k]->op == OP_loop ||
                         !type_eq(next[k]->type, l->var[k]->type)))
-            wrong(r, "variable %d is %s, its next value %s", k,
-                  type_text(r->unit, l->var[k]->type),
-                  type_text(r->unit, next[k]->type));
+            read_wrong(r, "variable %d is %s, its next value %s", k,
+                       type_text(r->unit, l->var[k]->type),
+                       type_text(r->unit, next[k]->type));
     }
-    expect(r, "}");
+    read_expect(r, "}");
     return r->bad ? NULL : ir_loop_close(r->g, l, next);
 }
 
@@ -375,21 +220,20 @@ static void read_loop(Read *r, uint32_t number)
     int before = r->number.n;
     Val count = read_use(r);
 
-    expect(r, "index");
+    read_expect(r, "index");
     uint32_t index = read_number(r);
     const char *index_name = read_string(r);
-    expect(r, "depth");
+    read_expect(r, "depth");
     int64_t depth = read_int(r);
-    expect(r, "{");
-    if (!r->bad &&
-        !type_eq(count->type, type_of(DT_i32, false, shape_of(0))))
-        wrong(r, "the count is %s", type_text(r->unit, count->type));
+    read_expect(r, "{");
+    if (!r->bad && !type_eq(count->type, type_of(DT_i32, false, shape_of(0))))
+        read_wrong(r, "the count is %s", type_text(r->unit, count->type));
     if (!r->bad && (depth <= (around ? around->depth : 0) || depth > 1 << 20))
-        wrong(r, "%lld is no depth for a loop here", (long long)depth);
+        read_wrong(r, "%lld is no depth for a loop here", (long long)depth);
     if (++r->nesting > NESTING_MAX)
-        wrong(r, "more than %d nested loops", NESTING_MAX);
-    Loop *l = r->bad ? NULL : read_header(r, count, (int)depth, index,
-                                          index_name);
+        read_wrong(r, "more than %d nested loops", NESTING_MAX);
+    Loop *l =
+        r->bad ? NULL : read_header(r, count, (int)depth, index, index_name);
     if (r->bad)
         return;
     r->loop = l;
@@ -412,14 +256,14 @@ static void read_loop(Read *r, uint32_t number)
 /* Definitions up to something else. */
 static bool read_lines(Read *r)
 {
-    for (skip(r); *r->at == '%' && !r->bad; skip(r)) {
+    for (read_space(r); *r->at == '%' && !r->bad; read_space(r)) {
         uint32_t number = read_number(r);
         Op op = 0;
-        expect(r, "=");
-        while (op < OP_COUNT && !next_is(r, op_info[op].name))
+        read_expect(r, "=");
+        while (op < OP_COUNT && !read_is(r, op_info[op].name))
             op++;
         if (op == OP_COUNT || op == OP_loopvar)
-            wrong(r, "an op expected");
+            read_wrong(r, "an op expected");
         else if (op == OP_loop)
             read_loop(r, number);
         else
@@ -433,15 +277,15 @@ static void read_return(Read *r, Func *f)
     VEC(Val) out = {0};
     VEC(const char *) name = {0};
 
-    expect(r, "return");
-    skip(r);
+    read_expect(r, "return");
+    read_space(r);
     if (*r->at == '%')
         do {
             Val v = read_use(r);
             const char *s = read_string(r);
             VEC_PUSH(r->unit, &out, v);
             VEC_PUSH(r->unit, &name, s);
-        } while (next_is(r, ","));
+        } while (read_is(r, ","));
     f->nout = out.n;
     f->out = out.at;
     f->out_name = name.at;
@@ -450,26 +294,30 @@ static void read_return(Read *r, Func *f)
 Func *ir_read(Arena *unit, const char *text, char *err, size_t n)
 {
     size_t bytes = strlen(text);
-    Read r = {.unit = unit, .g = graph_new(unit), .text = text, .at = text,
-              .err = err, .n = n};
+    Read r = {.unit = unit,
+              .g = graph_new(unit),
+              .text = text,
+              .at = text,
+              .err = err,
+              .n = n};
     Func *f = NEW(unit, Func);
     char why[512];
 
     r.nval = (bytes < 1 << 28 ? (uint32_t)bytes / 4 : 1 << 26) + 1000;
     r.val = NEW_N(unit, Val, r.nval);
     f->g = r.g;
-    expect(&r, "func");
+    read_expect(&r, "func");
     f->name = read_string(&r);
     if (!f->name)
-        wrong(&r, "the name of the function expected");
-    expect(&r, "{");
+        read_wrong(&r, "the name of the function expected");
+    read_expect(&r, "{");
     if (read_lines(&r))
         read_return(&r, f);
-    expect(&r, "}");
-    skip(&r);
+    read_expect(&r, "}");
+    read_space(&r);
     if (!r.bad && *r.at)
-        wrong(&r, "nothing more expected");
+        read_wrong(&r, "nothing more expected");
     if (!r.bad && !ir_verify(f, true, why, sizeof why))
-        wrong(&r, "%s", why);
+        read_wrong(&r, "%s", why);
     return r.bad ? NULL : f;
 }

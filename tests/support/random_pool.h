@@ -55,6 +55,8 @@ Known gen_positive(Gen *r, Known x);
 
 /* One use of op on values of the pool; false if there is none. */
 bool gen_op(Gen *r, Op op);     // random_ops.c
+bool gen_view(Gen *r, Op op);   // random_move.c
+bool gen_indexing(Gen *r, Op op);
 bool gen_window(Gen *r, Op op); // random_window.c: conv and pooling
 bool gen_loop(Gen *r);          // random_graph.c
 
