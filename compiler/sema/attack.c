@@ -236,6 +236,21 @@ void unit_attack(Elab *e, Decl *fn, const Ast *decl)
 
 /* --- nets ------------------------------------------------------------------------------ */
 
+static bool has_shape_variable(Elab *e, const Ast *type)
+{
+    const Ast *dims = type->kid[0];
+
+    for (int k = 0; dims && k < dims->n; k++) {
+        const Ast *dim = dims->kid[k];
+        if (dim->kind != AST_name)
+            continue;
+        Decl *d = module_find(e, e->frame->mod, dim->text, dim->span);
+        if (d == NULL || d->kind != DECL_CONST)
+            return true;
+    }
+    return false;
+}
+
 /* The type of the net's only input: as written, or of the field so named. */
 static bool input_type(Elab *e, const Ast *formal, Type *type, TypeSpec *spec)
 {
@@ -251,9 +266,9 @@ static bool input_type(Elab *e, const Ast *formal, Type *type, TypeSpec *spec)
         }
         return false;
     }
-    int mute = e->mute++;
+    if (has_shape_variable(e, written))
+        return false;
     *spec = type_eval(e, written);
-    e->mute = mute;
     *type = type_of(spec->dt, true, spec->shape);
     return spec->ok && dtype_real(spec->dt);
 }

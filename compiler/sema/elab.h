@@ -354,6 +354,8 @@ typedef struct TypeSpec { // a type as written, its dims evaluated
 } TypeSpec;
 /* In the current frame. Without `shape variables` every dim must be known. */
 TypeSpec type_eval(Elab *e, const Ast *type);
+/* Reports type names that there are not, anywhere in the tree. */
+void types_check(Elab *e, const Ast *x);
 /* Binds arguments to formals in the current frame; false after an error. */
 bool formals_bind(Elab *e, const Ast *callable, const Arg *arg, int n, Span at);
 /* The value as one of the type, or poison after an error that calls it `what`

@@ -152,7 +152,8 @@ const char *label_of(Elab *e, const Ast *x)
 
     if (x->kind == AST_name)
         label = x->text;
-    else if (x->kind == AST_call && x->kid[0]->kind == AST_name)
+    else if (x->kind == AST_call && x->kid[0]->kind == AST_name &&
+             prim_find(x->kid[0]->text) == NULL)
         label = x->kid[0]->text;
     else
         label = span_text(e->a, x->span);

@@ -13,8 +13,10 @@
 void row_add(Elab *e, const char *name, Value v, Span span)
 {
     EntryBuild *b = e->entry;
-    Arg x = {.v = draw_settle(e, v, NULL), .span = span};
+    Arg x = {.v = v, .span = span};
 
+    if (name == NULL)
+        x.v = draw_settle(e, v, NULL);
     if (e->mute || x.v.kind == V_POISON)
         return;
     if (x.v.kind != V_TENSOR || x.v.val->type.shape.rank ||

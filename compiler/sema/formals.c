@@ -36,6 +36,18 @@ static bool base_dtype(Elab *e, const Ast *type, DType *out)
     return false;
 }
 
+void types_check(Elab *e, const Ast *x)
+{
+    DType dt;
+
+    if (x == NULL)
+        return;
+    if (x->kind == AST_type)
+        base_dtype(e, x, &dt);
+    for (int k = 0; k < x->n; k++)
+        types_check(e, x->kid[k]);
+}
+
 static bool eval_range(Elab *e, const Ast *type, TypeSpec *t)
 {
     Arg lo = eval_arg(e, type->kid[1]), hi = eval_arg(e, type->kid[2]);

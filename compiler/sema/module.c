@@ -138,6 +138,7 @@ Module *module_load(Elab *e, const char *name, Span at)
 
 void module_check(Elab *e, Module *m)
 {
+    types_check(e, m->file);
     for (int k = 0; k < m->decl.n; k++)
         if (m->decl.at[k]->kind == DECL_CONST)
             decl_value(e, m->decl.at[k], m->decl.at[k]->ast->name_span);

@@ -8,8 +8,8 @@
  * first one whose types are stable, or the next one, aloud, if the trial had
  * something to say.
  *
- * A carried draw without a shape gets it in one more trial: the body run once
- * on the initial values, outside any loop.
+ * Draws and plain numbers get their shape and type in one more trial: the body
+ * run once on the initial values, outside any loop.
  */
 #include "sema/elab.h"
 
@@ -22,6 +22,7 @@ typedef struct Carried {
     Span span;
     Value init;
     Type type;
+    bool real; // after one pass it is
 } Carried;
 
 typedef struct Repeat {
@@ -222,24 +223,35 @@ static void cannot_carry(Elab *e, const Carried *c, const Binding *b)
 
 /* --- running the body --------------------------------------------------------------- */
 
-/* Gives draws that are carried their shape, by one pass outside any loop. */
-static void settle_draws(Elab *e, Repeat *r)
+/* One pass on the initial values, outside any loop: it gives carried draws
+ * their shape, and tells which of the carried ints are reals (`s = 0` before
+ * `s = s + 0.5`). */
+static void rehearse(Elab *e, Repeat *r)
 {
-    bool any = false;
+    bool needed = false;
 
-    for (int k = 0; k < r->n; k++)
-        any = any || frame_find(e->frame, r->at[k].name)->v.kind == V_DRAW;
-    if (!any)
+    for (int k = 0; k < r->n; k++) {
+        ValueKind kind = frame_find(e->frame, r->at[k].name)->v.kind;
+        needed = needed || kind == V_DRAW || kind == V_INT;
+    }
+    if (!needed)
         return;
     Mark m = trial_mark(e);
     int mute = trial_mute(e);
     exec_block(e, r->ast->kid[1]);
     e->mute = mute;
     e->frame->returned = false;
+    for (int k = 0; k < r->n; k++) {
+        Value v = frame_find(e->frame, r->at[k].name)->v;
+        r->at[k].real = v.kind == V_REAL || v.kind == V_DRAW ||
+                        (v.kind == V_TENSOR && dtype_real(v.val->type.dt));
+    }
     trial_undo(e, &m);
     for (int k = 0; k < r->n; k++) {
         Binding *b = frame_find(e->frame, r->at[k].name);
         b->v = draw_look(e, b->v);
+        if (b->v.kind == V_INT && r->at[k].real)
+            b->v = value_real(b->v.num);
     }
 }
 
@@ -356,7 +368,7 @@ void exec_repeat(Elab *e, const Ast *s)
     if (r->count->op == OP_const && r->count->attr.f <= 0)
         return;
     find_carried(e, r, s->kid[1]);
-    settle_draws(e, r);
+    rehearse(e, r);
     Val loop = first_types(e, r) ? run_until_stable(e, r) : NULL;
     if (loop)
         ir_origin(e->g, loop, s->span, NULL);

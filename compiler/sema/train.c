@@ -187,7 +187,8 @@ static void exec_watch(Elab *e, const Ast *s)
         Val v = shown_scalar(e, &x, "a watched value");
         if (v)
             entry_output(e, OUT_WATCH, 0,
-                         w->text ? w->text : label_of(e, w->kid[0]), "",
+                         w->name_span.src ? w->text : label_of(e, w->kid[0]),
+                         "",
                          w->span, v);
     }
 }
