@@ -83,13 +83,31 @@ typedef struct RnnDataset {
      * gathered, so 60,000 images take 47 MB). */
     struct RnnColumn *column;
 } RnnDataset;
-/* Finds and reads the files of a split: readers idx (plain or .gz), cifar10,
- * cifar100 (binary), npy (arguments are files by field), npz. `dir` (--data)
- * first, then $RNN_DATA, then the working directory, then
- * /usr/share/datasets; the error lists all places tried. Checks magic numbers,
- * sizes, agreement of counts, labels against nclass, declared ranges (float
- * files: a value outside is an error naming the example; u8 is mapped affinely
- * from 0..255 onto [lo, hi]). `limit` > 0 keeps the first examples. */
+/* Finds and reads the files of a split; "" is read as "train".
+ *
+ * Where: the folders of `dir` (--data, several joined by ":"), and only those
+ * if it is given; else $RNN_DATA (likewise), the working directory,
+ * /usr/share/datasets. In each, the folder of the data set's name goes before
+ * the place itself. The error lists all places tried; `path` of the result says
+ * where it was found (and, for people, that files of a split are missing).
+ *
+ * Readers and their arguments (fields with classes or of a single int are
+ * labels, all others images):
+ *   idx("NAME")       IDX files, plain or .gz, named as MNIST's are
+ *   cifar10("NAME"), cifar100("NAME", labels: "fine" or "coarse")
+ *                     binary version; training files that are missing are left
+ *                     out, but one must be there
+ *   npy(x: "FILE", train_y: "FILE", ...)
+ *                     by field: FIELD for all splits, SPLIT_FIELD for one
+ *   npz("FILE", train: "FILE", x: "ARRAY", ...)
+ *                     by split, else the positional one; arrays are named
+ *                     SPLIT_FIELD, FIELD_SPLIT or FIELD, or renamed by FIELD:
+ *
+ * Checked: magic numbers, sizes, checksums, agreement of counts, shapes (as
+ * many elements in the same order of dimensions other than 1, or flat), labels
+ * against nclass, finite values, declared ranges (a value outside is an error
+ * naming the example; u8 is mapped affinely from 0..255 onto [lo, hi]). `limit`
+ * > 0 keeps, and as far as it can reads, the first examples only. */
 RnnStatus rnn_data_open(const RnnData *decl, const char *split, const char *dir,
                         int64_t limit, RnnDataset *out, RnnError *err);
 /* Copies examples index[0..n) of a field into dst [n, dims] of type real
