@@ -69,13 +69,12 @@ static double error_along(Check *c, double *x, const double *u, int64_t count,
         }
         double fd = (side[1] - side[0]) / (2 * h);
         double noise = 64 * DBL_EPSILON * (fabs(side[0]) + fabs(side[1])) / h;
-        double off = fmax(0, fabs(fd - slope) - noise);
-        double size = fmax(fabs(fd), fabs(slope));
-        double rel = isnan(fd) || isnan(slope) ? INFINITY
-                     : off > 0                 ? off / size
-                                               : 0;
+        double size = fmax(fabs(fd), fabs(slope)), off = fabs(fd - slope);
+        double rel = off > 0 ? off / size : off;
 
-        best = fmin(best, rel);
+        if (rel > TOLERANCE / 10) // what rounding of the loss can explain
+            rel = fmax(0, off - noise) / size;
+        best = isnan(rel) ? best : fmin(best, rel);
     }
     memcpy(x, keep, sizeof *keep * (size_t)count);
     free(keep);

@@ -230,7 +230,8 @@ static void options(Info *x)
             rnn_option_text(&o[i], o[i].value, text, sizeof text);
             rnn_cell(&t, "--%s", o[i].name);
             rnn_cell(&t, "%s", text);
-            rnn_cell(&t, "%s%s%s%s", o[i].doc, e >= 0 ? " (" : "",
+            rnn_cell(&t, "%s%s%s%s", o[i].doc,
+                     e < 0 ? "" : o[i].doc[0] ? " (" : "(",
                      e >= 0 ? p->entry[e].name : "", e >= 0 ? ")" : "");
             if (e < 0)
                 rnn_json_real(&x->json, o[i].name, o[i].value);

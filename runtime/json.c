@@ -114,10 +114,16 @@ void rnn_json_real(RnnJson *j, const char *key, double v)
     if (!j->to)
         return;
     before(j, key);
-    if (isfinite(v))
-        fprintf(j->to, "%.17g", v);
-    else
+    if (!isfinite(v)) {
         fputs("null", j->to);
+        return;
+    }
+    char text[40];
+    int digits = 15; // the fewest that read back as the same number
+    do
+        snprintf(text, sizeof text, "%.*g", digits, v);
+    while (digits++ < 17 && strtod(text, NULL) != v);
+    fputs(text, j->to);
 }
 
 void rnn_json_int(RnnJson *j, const char *key, int64_t v)

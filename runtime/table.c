@@ -55,9 +55,9 @@ void rnn_table_print(FILE *out, RnnTable *t, int indent)
         int col = i % ncol, last = i - col;
         int gap = wide[col] - width(t->cell[i]);
 
-        for (int k = col; k < ncol && last + k < t->ncell; k++)
-            if (t->cell[i - col + k][0])
-                last = i - col + k;
+        for (int k = i; k < i - col + ncol && k < t->ncell; k++)
+            if (t->cell[k][0])
+                last = k;
         if (last >= i) {
             fprintf(out, "%*s", col ? (wide[col] ? 2 : 0) : indent, "");
             if (t->align[col] == 'r')
