@@ -86,6 +86,49 @@ static void every_op_turns_up(void **state)
             fail_msg("%s never turns up", op_info[op].name);
 }
 
+static Val rename_input(void *env, Graph *g, Val old, Val rebuilt)
+{
+    (void)env, (void)rebuilt;
+    if (old->op != OP_input)
+        return NULL;
+    return ir_input(g, (InputKind)old->attr.i[0],
+                    internf("%s'", old->attr.s), old->type);
+}
+
+/* The data of the input that was renamed. */
+static void renamed_input(void *data, Val input, Tensor *t)
+{
+    Node node = *input;
+
+    node.attr.s = intern_n(input->attr.s, strlen(input->attr.s) - 1);
+    random_input(data, &node, t);
+}
+
+/* Renaming every input rebuilds all there is, loops included. */
+static void a_rebuilt_function_computes_the_same(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        Arena *a = arena_new();
+        char err[400] = "";
+        Func *f = random_func(a, seed, NOPS);
+        RandomData data = {.seed = seed};
+        EvalEnv env = {.batch = BATCH, .seed = seed, .input = random_input,
+                       .user = &data};
+        Tensor *x = NEW_N(a, Tensor, f->nout), *y = NEW_N(a, Tensor, f->nout);
+        ir_eval(a, f, &env, x);
+        ir_rewrite(f->g, f->out, f->nout, rename_input, NULL);
+        if (!ir_verify(f, false, err, sizeof err))
+            fail_msg("seed %d: %s", (int)seed, err);
+        env.input = renamed_input;
+        ir_eval(a, f, &env, y);
+        for (int k = 0; k < f->nout; k++)
+            assert_tensors_close(&y[k], &x[k], tol_exact(),
+                                 "seed %d output %d", (int)seed, k);
+        arena_free(a);
+    }
+}
+
 static bool has_erf(void *env, const Func *f)
 {
     Arena *a = arena_new();
@@ -127,6 +170,7 @@ int main(void)
         cmocka_unit_test(a_seed_is_a_function),
         cmocka_unit_test(rounding_stays_within_the_tolerance),
         cmocka_unit_test(every_op_turns_up),
+        cmocka_unit_test(a_rebuilt_function_computes_the_same),
         cmocka_unit_test(a_failure_becomes_small),
     };
 
