@@ -28,11 +28,20 @@ void passes_run(Func *f, const PassOptions *opt,
 
 /* rewrite.c -- rules are data on both sides; see there. For tests and docs. */
 typedef struct Rule Rule;
+typedef enum {
+    RULE_EXACT,  // the same for every float, but for the sign of a zero and
+                 // of a NaN
+    RULE_ROUND,  // the same but for rounding
+    RULE_STABLE, // closer to the mathematics: no overflow, less cancellation
+    RULE_FINITE  // the same for finite values; only with fast_math
+} RuleClass;
 int rules_count(void);
+RuleClass rule_class(int i);
 const char *rule_name(int i);
 const char *rule_text(Arena *a, int i); // "mul(x, 1) -> x"
-/* Both sides of rule i over fresh inputs of shape `s` as functions of a new
- * graph, for evaluation at random points. */
+/* Both sides of rule i over fresh f64 inputs of shape `s` (rank 2 or more; a
+ * rule about shapes may choose its own) as functions of a new graph, for
+ * evaluation at random points. */
 void rule_sides(Arena *a, int i, Shape s, Func *left, Func *right);
 
 #endif
