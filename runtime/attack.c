@@ -179,14 +179,14 @@ static void one_batch(Attack *a, int64_t first, int64_t n)
     }
 }
 
-static void open_results(Attack *a)
+static RnnStatus open_results(Attack *a, RnnError *err)
 {
     const RnnData *d = &a->s->p->data[a->e->data];
     const RnnType number = {.dt = RNN_I32, .batched = 1};
     const RnnType flag = {.dt = RNN_BOOL, .batched = 1};
     RnnResults *r = &a->res;
 
-    rnn_results_open(r, d->nfield + 5, a->n);
+    rnn_results_open(r, d->nfield + 5, a->n, err);
     a->adv = rnn_results_add(r, &a->e->output[a->out].type, "%s%sadv",
                              a->field >= 0 ? d->field[a->field].name : "",
                              a->field >= 0 ? "_" : "");
@@ -195,10 +195,11 @@ static void open_results(Attack *a)
                                       d->field[i].name);
     a->index = rnn_results_add(r, &number, "index");
     if (!a->net)
-        return;
+        return r->status;
     a->pred = rnn_results_add(r, &number, "pred");
     a->pred_adv = rnn_results_add(r, &number, "pred_adv");
     a->success = rnn_results_add(r, &flag, "success");
+    return r->status;
 }
 
 static void report(const Attack *a, RnnJson *j)
@@ -295,12 +296,7 @@ static RnnStatus prepare(Attack *a, RnnError *err)
     a->net = classifier(a);
     a->clean = rnn_alloc(sizeof *a->clean *
                          (size_t)p->data[a->e->data].nfield);
-    open_results(a);
-    if (a->adv < 0)
-        return rnn_fail(err, RNN_BAD_INPUT,
-                        "the result of \"%s\" has too many dims for a file",
-                        a->e->name);
-    return RNN_OK;
+    return open_results(a, err);
 }
 
 RnnStatus rnn_attack(const RnnProgram *p, RnnFlags *f, RnnError *err)

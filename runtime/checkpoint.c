@@ -220,8 +220,8 @@ static RnnStatus take_position(RnnSession *s, RnnTraining *t, RnnFlags *f,
 
     if (!meta_int(a, "epoch", &t->epoch) || !meta_int(a, "step", &t->step) ||
         !meta_int(a, "batch", &batch) || !meta_int(a, "epochs", &epochs) ||
-        !meta_int(a, "examples", &t->examples) || batch < 1 || !meta(a, "seed") ||
-        !rnn_parse_seed(meta(a, "seed"), &seed))
+        !meta_int(a, "examples", &t->examples) || batch < 1 ||
+        !meta(a, "seed") || !rnn_parse_seed(meta(a, "seed"), &seed))
         return rnn_fail(err, RNN_BAD_INPUT,
                         "\"%s\" is damaged: its metadata does not say where "
                         "the run stands", path);

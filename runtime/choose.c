@@ -16,8 +16,8 @@ bool rnn_command_runs(RnnCommand c, const RnnEntry *e)
     return e->kind == kind && (c != CMD_check_grad || e->check >= 0);
 }
 
-static RnnStatus unknown_entry(const RnnProgram *p, RnnCommand c, const char *name,
-                               RnnError *err)
+static RnnStatus unknown_entry(const RnnProgram *p, RnnCommand c,
+                               const char *name, RnnError *err)
 {
     const char *cand[64];
     char list[512];

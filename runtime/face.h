@@ -134,9 +134,12 @@ RnnStatus rnn_session_data(RnnSession *s, const RnnEntry *e,
                            const RnnDataset **out, RnnError *err);
 size_t rnn_var_bytes(const RnnVar *v);
 int rnn_default_threads(void);
-/* Zeroed pages from the system for a batch of entry e, at least `bytes`. */
+/* Refuses what exceeds the machine's memory, before the system kills us. */
+RnnStatus rnn_memory_check(double want, const char *what, RnnError *err);
+/* Zeroed pages from the system for a batch of entry e; `buffers`: bytes that
+ * its inputs and outputs will take besides. */
 RnnStatus rnn_session_arena(RnnSession *s, const RnnEntry *e, int64_t batch,
-                            RnnError *err);
+                            double buffers, RnnError *err);
 /* Arena bytes of a batch; false if that does not fit a size. */
 bool rnn_entry_bytes(const RnnEntry *e, int64_t batch, size_t *bytes);
 /* Copies count elements, converting between the number types. */
@@ -247,7 +250,8 @@ void rnn_table_drop(RnnTable *t); // frees the cells
 void rnn_table_print(FILE *out, RnnTable *t, int indent); // and frees the cells
 /* "1.23 MB", "12.5 GFLOP" with three digits; returns buf. */
 const char *rnn_scaled(double x, const char *unit, char *buf, size_t n);
-const char *rnn_duration(double seconds, char *buf, size_t n); // "1:05", "0.3 s"
+/* "1:05", "0.3 s" */
+const char *rnn_duration(double seconds, char *buf, size_t n);
 /* The attack record or stop reason with {option} replaced by values. */
 char *rnn_record_text(const RnnSession *s, const RnnEntry *e,
                       const char *text); // returned
@@ -306,12 +310,19 @@ typedef struct RnnResults {
     int64_t n; // examples
     int cap;
     RnnArrays arrays;
+    double bytes;
+    RnnStatus status; // of all rnn_results_add so far
+    RnnError *err;    // and the reason; borrowed
 } RnnResults;
 RnnStatus rnn_results_check(const RnnFlags *f, bool several, RnnError *err);
-void rnn_results_open(RnnResults *r, int cap, int64_t n);
-/* A new array [n, dims]; its number, -1 if it has too many dims. */
+void rnn_results_open(RnnResults *r, int cap, int64_t n, RnnError *err);
+/* A new array [n, dims]; its number, -1 if r->status went bad. */
 int rnn_results_add(RnnResults *r, const RnnType *type, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Checks --out and opens an array for each tensor of e; array[nout]: their
+ * numbers by output, -1 for other outputs. */
+RnnStatus rnn_results_of(RnnResults *r, int *array, const RnnFlags *f,
+                         const RnnEntry *e, int64_t n, RnnError *err);
 void rnn_results_put(RnnResults *r, int k, const RnnType *type, int64_t first,
                      int64_t n, const void *from);
 RnnStatus rnn_results_save(RnnResults *r, const RnnFlags *f, RnnError *err);

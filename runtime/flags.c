@@ -84,9 +84,12 @@ static const RnnOption *any_option(const Parse *s, const char *name)
 {
     const RnnOption *o = rnn_option_find(s->p->option, s->p->nopt, name);
 
-    for (int i = 0; !o && i < s->p->nentry; i++)
-        if (rnn_command_runs(s->f->command, &s->p->entry[i]))
-            o = rnn_option_find(s->p->entry[i].option, s->p->entry[i].nopt, name);
+    for (int i = 0; !o && i < s->p->nentry; i++) {
+        const RnnEntry *e = &s->p->entry[i];
+
+        if (rnn_command_runs(s->f->command, e))
+            o = rnn_option_find(e->option, e->nopt, name);
+    }
     return o;
 }
 

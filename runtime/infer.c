@@ -182,40 +182,14 @@ static void one_batch(Infer *x, int64_t first, int64_t n)
                         r->out[o]);
 }
 
-static RnnStatus open_results(Infer *x, RnnError *err)
-{
-    const RnnEntry *e = x->e;
-    int ntensor = 0;
-
-    x->array = rnn_alloc(sizeof *x->array * (size_t)e->nout);
-    for (int o = 0; o < e->nout; o++)
-        ntensor += e->output[o].kind == RNN_OUT_TENSOR;
-    RnnStatus st = rnn_results_check(x->s->f, ntensor > 1, err);
-    if (st != RNN_OK)
-        return st;
-    rnn_results_open(&x->res, ntensor, x->n);
-    for (int o = 0; o < e->nout; o++) {
-        x->array[o] = -1;
-        if (e->output[o].kind != RNN_OUT_TENSOR)
-            continue;
-        x->array[o] = rnn_results_add(
-            &x->res, &e->output[o].type, "%s",
-            ntensor > 1 && e->output[o].name[0] ? e->output[o].name : e->name);
-        if (x->array[o] < 0)
-            return rnn_fail(err, RNN_BAD_INPUT,
-                            "the result of \"%s\" has too many dims for a "
-                            "file", e->name);
-    }
-    return RNN_OK;
-}
-
 static RnnStatus infer(Infer *x, RnnError *err)
 {
     RnnStatus st = read_input(x, err);
     RnnProgress g;
 
+    x->array = rnn_alloc(sizeof *x->array * (size_t)x->e->nout);
     if (st == RNN_OK)
-        st = open_results(x, err);
+        st = rnn_results_of(&x->res, x->array, x->s->f, x->e, x->n, err);
     if (st == RNN_OK)
         st = rnn_weights_default(x->s, err);
     int64_t batch = rnn_batch_of(x->s, x->e, 128, x->n);

@@ -4,6 +4,7 @@
  */
 #include "face.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -56,22 +57,32 @@ RnnStatus rnn_results_check(const RnnFlags *f, bool several, RnnError *err)
     return rnn_check_writable("out", f->out, err);
 }
 
-void rnn_results_open(RnnResults *r, int cap, int64_t n)
+void rnn_results_open(RnnResults *r, int cap, int64_t n, RnnError *err)
 {
-    *r = (RnnResults){.n = n, .cap = cap};
+    *r = (RnnResults){.n = n, .cap = cap, .status = RNN_OK, .err = err};
     r->arrays.array = rnn_alloc(sizeof *r->arrays.array * (size_t)cap);
 }
 
 int rnn_results_add(RnnResults *r, const RnnType *type, const char *fmt, ...)
 {
     RnnArray *a = &r->arrays.array[r->arrays.n];
+    double bytes = (double)rnn_type_count(type) *
+                   (double)rnn_dtype_bytes(type->dt) *
+                   (double)(type->batched ? r->n : 1);
     char name[256];
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(name, sizeof name, fmt, ap);
     va_end(ap);
-    if (r->arrays.n == r->cap || type->rank >= RNN_RANK_MAX)
+    assert(r->arrays.n < r->cap);
+    r->bytes += bytes;
+    if (r->status == RNN_OK && type->rank >= RNN_RANK_MAX)
+        r->status = rnn_fail(r->err, RNN_BAD_INPUT,
+                             "\"%s\" has too many dims for a file", name);
+    if (r->status == RNN_OK)
+        r->status = rnn_memory_check(r->bytes, "the result", r->err);
+    if (r->status != RNN_OK)
         return -1;
     a->name = rnn_alloc(strlen(name) + 1);
     strcpy(a->name, name);
@@ -81,9 +92,31 @@ int rnn_results_add(RnnResults *r, const RnnType *type, const char *fmt, ...)
         a->type.dim[i + (type->batched != 0)] = type->dim[i];
     if (type->batched)
         a->type.dim[0] = r->n;
-    a->at = rnn_alloc((size_t)rnn_type_count(&a->type) *
-                      rnn_dtype_bytes(type->dt));
+    a->at = rnn_alloc((size_t)bytes);
     return r->arrays.n++;
+}
+
+RnnStatus rnn_results_of(RnnResults *r, int *array, const RnnFlags *f,
+                         const RnnEntry *e, int64_t n, RnnError *err)
+{
+    int ntensor = 0;
+    RnnStatus st;
+
+    for (int o = 0; o < e->nout; o++)
+        ntensor += e->output[o].kind == RNN_OUT_TENSOR;
+    if ((st = rnn_results_check(f, ntensor > 1, err)) != RNN_OK)
+        return st;
+    rnn_results_open(r, ntensor, n, err);
+    for (int o = 0; o < e->nout; o++) {
+        const RnnOutput *out = &e->output[o];
+        bool own = ntensor > 1 && out->name[0];
+
+        array[o] = out->kind != RNN_OUT_TENSOR
+                       ? -1
+                       : rnn_results_add(r, &out->type, "%s",
+                                         own ? out->name : e->name);
+    }
+    return r->status;
 }
 
 void rnn_results_put(RnnResults *r, int k, const RnnType *type, int64_t first,

@@ -73,11 +73,25 @@ static void open_input(RnnRun *r, int i)
                     RNN_F64, 1);
 }
 
+/* Bytes of the batched buffers, as a double: it may not fit a size. */
+static double buffer_bytes(const RnnEntry *e, int64_t batch)
+{
+    double sum = (double)sizeof(int32_t);
+
+    for (int i = 0; i < e->nin; i++)
+        if (e->input[i].kind == RNN_IN_FIELD)
+            sum += (double)bytes_of(&e->input[i].type, 1);
+    for (int o = 0; o < e->nout; o++)
+        if (e->output[o].kind != RNN_OUT_VAR && e->output[o].type.batched)
+            sum += (double)bytes_of(&e->output[o].type, 1);
+    return sum * (double)batch;
+}
+
 RnnStatus rnn_run_open(RnnRun *r, RnnSession *s, const RnnEntry *e,
                        int64_t batch, RnnError *err)
 {
     *r = (RnnRun){.s = s, .e = e, .batch = batch};
-    RnnStatus st = rnn_session_arena(s, e, batch, err);
+    RnnStatus st = rnn_session_arena(s, e, batch, buffer_bytes(e, batch), err);
 
     if (st != RNN_OK)
         return st;

@@ -16,41 +16,15 @@ typedef struct Sample {
     int64_t n;
 } Sample;
 
-static RnnStatus open_results(Sample *x, RnnError *err)
-{
-    const RnnEntry *e = x->e;
-    int ntensor = 0;
-
-    x->array = rnn_alloc(sizeof *x->array * (size_t)e->nout);
-    for (int o = 0; o < e->nout; o++)
-        ntensor += e->output[o].kind == RNN_OUT_TENSOR;
-    RnnStatus st = rnn_results_check(x->s->f, ntensor > 1, err);
-    if (st != RNN_OK)
-        return st;
-    rnn_results_open(&x->res, ntensor, x->n);
-    for (int o = 0; o < e->nout; o++) {
-        const RnnOutput *out = &e->output[o];
-
-        x->array[o] = -1;
-        if (out->kind != RNN_OUT_TENSOR)
-            continue;
-        x->array[o] = rnn_results_add(&x->res, &out->type, "%s",
-                                      out->name[0] ? out->name : e->name);
-        if (x->array[o] < 0)
-            return rnn_fail(err, RNN_BAD_INPUT,
-                            "the result of \"%s\" has too many dims for a "
-                            "file", e->name);
-    }
-    return RNN_OK;
-}
-
 static RnnStatus sample(Sample *x, RnnError *err)
 {
     RnnSession *s = x->s;
     int64_t batch = rnn_batch_of(s, x->e, 64, x->n);
     RnnProgress g;
-    RnnStatus st = open_results(x, err);
+    RnnStatus st;
 
+    x->array = rnn_alloc(sizeof *x->array * (size_t)x->e->nout);
+    st = rnn_results_of(&x->res, x->array, s->f, x->e, x->n, err);
     if (st == RNN_OK)
         st = rnn_weights_default(s, err);
     if (st == RNN_OK)

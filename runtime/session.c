@@ -137,23 +137,37 @@ bool rnn_entry_bytes(const RnnEntry *e, int64_t batch, size_t *bytes)
     return true;
 }
 
-RnnStatus rnn_session_arena(RnnSession *s, const RnnEntry *e, int64_t batch,
-                            RnnError *err)
+RnnStatus rnn_memory_check(double want, const char *what, RnnError *err)
 {
     double have = (double)sysconf(_SC_PHYS_PAGES) *
                   (double)sysconf(_SC_PAGESIZE);
+    char need[32], is[32];
+
+    if (want <= have)
+        return RNN_OK;
+    return rnn_fail(err, RNN_SURROUNDINGS,
+                    "%s needs %s of memory, this machine has %s", what,
+                    rnn_scaled(want, "B", need, sizeof need),
+                    rnn_scaled(have, "B", is, sizeof is));
+}
+
+RnnStatus rnn_session_arena(RnnSession *s, const RnnEntry *e, int64_t batch,
+                            double buffers, RnnError *err)
+{
     double want = (double)e->shared_bytes +
                   (double)batch * (double)e->example_bytes;
-    char need[32], is[32];
+    char need[32], what[256];
     size_t bytes;
 
+    snprintf(what, sizeof what, "\"%s\" with --batch %lld", e->name,
+             (long long)batch);
+    RnnStatus st = rnn_memory_check(want + buffers, what, err);
+    if (st != RNN_OK)
+        return st;
+    if (!rnn_entry_bytes(e, batch, &bytes))
+        return rnn_fail(err, RNN_SURROUNDINGS, "%s needs too much memory",
+                        what);
     rnn_scaled(want, "B", need, sizeof need);
-    if (!rnn_entry_bytes(e, batch, &bytes) || want > have)
-        return rnn_fail(err, RNN_SURROUNDINGS,
-                        "\"%s\" needs %s of memory for a batch of %lld, this "
-                        "machine has %s; give a smaller --batch", e->name,
-                        need, (long long)batch,
-                        rnn_scaled(have, "B", is, sizeof is));
     if (bytes <= s->arena_bytes)
         return RNN_OK;
     if (s->arena)
@@ -165,9 +179,8 @@ RnnStatus rnn_session_arena(RnnSession *s, const RnnEntry *e, int64_t batch,
                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED)
         return rnn_fail(err, RNN_SURROUNDINGS,
-                        "could not get the %s of memory that \"%s\" needs for "
-                        "a batch of %lld; give a smaller --batch: %s", need,
-                        e->name, (long long)batch, strerror(errno));
+                        "could not get the %s of memory that %s needs: %s",
+                        need, what, strerror(errno));
     madvise(at, bytes, MADV_HUGEPAGE);
     s->arena = at;
     s->arena_bytes = bytes;

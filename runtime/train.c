@@ -48,7 +48,8 @@ static bool step_is_good(Train *t)
     for (int o = 0; o < e->nout; o++) {
         const RnnOutput *out = &e->output[o];
 
-        if (out->kind == RNN_OUT_LOSS && !isfinite(rnn_run_value(&t->run, o, 0)))
+        if (out->kind == RNN_OUT_LOSS &&
+            !isfinite(rnn_run_value(&t->run, o, 0)))
             return false;
         if (out->kind != RNN_OUT_VAR || !t->s.p->var[out->ref].is_param ||
             (out->type.dt != RNN_F32 && out->type.dt != RNN_F64))

@@ -148,7 +148,6 @@ static void init(RnnCall *c)
     *(int32_t *)c->out[SEEN] = 0;
 }
 
-#define VAR_OUT(v, t) {RNN_OUT_VAR, v, "", "", "toy.rnn:8:3", t, v == SEEN, 0}
 static const RnnOutput init_out[] = {
     {RNN_OUT_VAR, W, "", "", "", REAL(WEIGHT), 0, 0},
     {RNN_OUT_VAR, B, "", "", "", REAL(BIAS), 0, 0},
@@ -182,7 +181,8 @@ static const RnnOutput train_out[] = {
     {RNN_OUT_VAR, MB, "", "", "", REAL(BIAS), 0, 0},
     {RNN_OUT_VAR, SEEN, "", "", "", INT, 1, 0},
     {RNN_OUT_LOSS, 0, "loss", "", "toy.rnn:7:3", REAL(.rank = 0), 0, 0},
-    {RNN_OUT_WATCH, 0, "accuracy", "", "", {.dt = RNN_BOOL, .batched = 1}, 0, 0},
+    {RNN_OUT_WATCH, 0, "accuracy", "", "", {.dt = RNN_BOOL, .batched = 1}, 0,
+     0},
     {RNN_OUT_WATCH, 0, "each", "", "", REAL(.batched = 1), 0, 0},
     {RNN_OUT_STOP, 0, "", "enough at eps {eps}", "", {.dt = RNN_BOOL}, 0, 0},
 };
@@ -349,9 +349,8 @@ static const RnnInput infer_in[] = {
     {RNN_IN_VAR, W, REAL(WEIGHT)},
     {RNN_IN_VAR, B, REAL(BIAS)},
 };
-static const RnnOutput infer_out[] = {{RNN_OUT_TENSOR, 0, "logits", "", "",
-                                       REAL(.batched = 1, .rank = 1, .dim = {C}),
-                                       0, 0}};
+static const RnnOutput infer_out[] = {
+    {RNN_OUT_TENSOR, 0, "logits", "", "", REAL(.batched = 1, BIAS), 0, 0}};
 
 static void infer(RnnCall *c)
 {

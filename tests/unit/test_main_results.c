@@ -204,7 +204,7 @@ static void write_input(const char *path, const RnnType *type, float start)
     free(one.at);
 }
 
-static void inference_takes_batches_single_examples_and_bare_images(void **state)
+static void inference_takes_batches_examples_and_bare_images(void **state)
 {
     static const struct Case {
         RnnType type;
@@ -317,8 +317,13 @@ static void memory_that_is_not_there_is_refused_with_its_size(void **state)
     p.entry = e;
     const ExeRun *r = exe_run(&p, "evaluate --batch 8");
     assert_int_equal(r->code, 2);
-    assert_holds(r->err, "PB of memory for a batch of 8");
-    assert_holds(r->err, "--batch");
+    assert_holds(r->err, "\"robustness\" with --batch 8 needs 9.01 PB of memory");
+    r = exe_run(&fake_program, "bench fgsm --batch 100000000000");
+    assert_int_equal(r->code, 1);
+    RnnError err;
+    assert_int_equal(rnn_memory_check(1e18, "it", &err), RNN_SURROUNDINGS);
+    assert_holds(err.text, "it needs 1000 PB of memory");
+    assert_int_equal(rnn_memory_check(1e6, "it", &err), RNN_OK);
 }
 
 int main(void)
@@ -330,7 +335,7 @@ int main(void)
         cmocka_unit_test(initial_weights_must_be_asked_for),
         cmocka_unit_test(an_attack_saves_pairs_and_verdicts),
         cmocka_unit_test(an_attack_that_may_do_nothing_does_nothing),
-        cmocka_unit_test(inference_takes_batches_single_examples_and_bare_images),
+        cmocka_unit_test(inference_takes_batches_examples_and_bare_images),
         cmocka_unit_test(inference_agrees_with_the_predictions_of_an_attack),
         cmocka_unit_test(inference_refuses_what_does_not_fit),
         cmocka_unit_test(samples_depend_on_the_seed_and_on_nothing_else),

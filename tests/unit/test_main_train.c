@@ -282,7 +282,7 @@ static void a_loss_that_is_not_finite_names_step_and_kernel(void **state)
     rnn_arrays_free(&a);
 }
 
-static void a_new_parameter_that_is_not_finite_stops_the_same_step(void **state)
+static void a_bad_new_parameter_stops_the_same_step(void **state)
 {
     const ExeRun *r = must(1, "train --spoil 4 --out s.safetensors");
 
@@ -366,7 +366,7 @@ int main(void)
         cmocka_unit_test(resume_needs_a_checkpoint_not_just_weights),
         cmocka_unit_test(a_resumed_run_keeps_its_options),
         cmocka_unit_test(a_loss_that_is_not_finite_names_step_and_kernel),
-        cmocka_unit_test(a_new_parameter_that_is_not_finite_stops_the_same_step),
+        cmocka_unit_test(a_bad_new_parameter_stops_the_same_step),
         cmocka_unit_test(a_stop_ends_the_run_with_its_reason),
         cmocka_unit_test(no_epochs_save_the_initial_weights),
         cmocka_unit_test(weights_that_do_not_fit_are_listed),
