@@ -191,7 +191,7 @@ static void choose_blocks(Schedule *s, const Kernel *k, const Contract *c,
     if (s->pack != PACK_NONE) {
         int64_t most = PACK_BYTES / (s->nr * s->lanes * size);
 
-        if (!last.extent || last.extent > most)
+        if (sums_in_c(k) && (!last.extent || last.extent > most))
             s->kc = last.extent ? near_divisor(last.extent, most) : most;
     } else if (c->nk > 1 && !c->k[0].extent && sums_in_c(k)) {
         // A few examples at a time stay in the second-level cache.
