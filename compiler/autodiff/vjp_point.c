@@ -107,14 +107,13 @@ void vjp_cos(Ad *ad, Val y, Val dy)
     chain(ad, y, ir_neg(g, ir_op1(g, OP_sin, y->src[0])), dy);
 }
 
-/* y = max(x, 0):  dx = x > 0 ? dy : 0 */
+/* y = max(x, 0):  dx = y > 0 ? dy : 0.  Needs y, not x, so x may die early. */
 void vjp_relu(Ad *ad, Val y, Val dy)
 {
     Graph *g = ad_graph(ad);
-    Val x = y->src[0];
+    Val zero = ir_like(g, y, 0);
 
-    ad_add(ad, x, ir_select(g, ir_lt(g, ir_like(g, x, 0), x), dy,
-                            ir_like(g, dy, 0)));
+    ad_add(ad, y->src[0], ir_select(g, ir_lt(g, zero, y), dy, zero));
 }
 
 /* y = x as another real type:  dx = dy as the type of x */

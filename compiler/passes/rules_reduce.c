@@ -36,11 +36,11 @@ static int result_dim(Val v, int64_t k)
 /* Reducing over dims of size 1 only takes them out. */
 static Val reduce_ones(Graph *g, Val v)
 {
-    Shape s = v->src[0]->type.shape;
     int axes[RANK_MAX], n = 0;
 
     if (!is_reduce(v))
         return NULL;
+    Shape s = v->src[0]->type.shape;
     for (int k = 0; k < v->attr.n; k++)
         if (s.dim[v->attr.i[k]] != 1)
             axes[n++] = (int)v->attr.i[k];
@@ -61,11 +61,11 @@ static Val reduce_ones_ex(Graph *g, Shape s)
 /* sum(sum(x)) = sum(x) over the dims of both */
 static Val reduce_reduce(Graph *g, Val v)
 {
-    Val x = v->src[0];
     int axes[RANK_MAX], n = 0;
 
-    if (!is_reduce(v) || x->op != v->op)
+    if (!is_reduce(v) || v->src[0]->op != v->op)
         return NULL;
+    Val x = v->src[0];
     for (int k = 0; k < x->src[0]->type.shape.rank; k++)
         if (has_axis(x, k) || has_axis(v, result_dim(x, k)))
             axes[n++] = k;
@@ -84,11 +84,11 @@ static Val reduce_reduce_ex(Graph *g, Shape s)
 /* sum(transpose(x)) = transpose(sum(x)) */
 static Val reduce_transpose(Graph *g, Val v)
 {
-    Val t = v->src[0];
     int axes[RANK_MAX], perm[RANK_MAX], n = 0;
 
-    if (!is_reduce(v) || t->op != OP_transpose)
+    if (!is_reduce(v) || v->src[0]->op != OP_transpose)
         return NULL;
+    Val t = v->src[0];
     for (int k = 0; k < v->attr.n; k++)
         axes[k] = (int)t->attr.i[v->attr.i[k]];
     Val sum = ir_reduce(g, v->op, t->src[0], axes, v->attr.n);
@@ -110,11 +110,9 @@ static Val reduce_transpose_ex(Graph *g, Shape s)
 /* sum(reshape(x)) = sum(x) over everything */
 static Val reduce_reshape(Graph *g, Val v)
 {
-    Val x = v->src[0];
-
-    if (!is_reduce(v) || x->op != OP_reshape || v->type.shape.rank)
+    if (!is_reduce(v) || v->src[0]->op != OP_reshape || v->type.shape.rank)
         return NULL;
-    return ir_reduce_all(g, v->op, x->src[0]);
+    return ir_reduce_all(g, v->op, v->src[0]->src[0]);
 }
 
 static Val reduce_reshape_ex(Graph *g, Shape s)
@@ -127,14 +125,12 @@ static Val reduce_reshape_ex(Graph *g, Shape s)
 /* sum over copies = n times; max over copies = the value */
 static Val reduce_broadcast(Graph *g, Val v)
 {
-    Val b = v->src[0];
     int axes[RANK_MAX], place[RANK_MAX], naxes = 0, n = 0;
     double copies = 1;
 
-    if (!is_reduce(v) || b->op != OP_broadcast)
+    if (!is_reduce(v) || v->src[0]->op != OP_broadcast)
         return NULL;
-
-    Val x = b->src[0];
+    Val b = v->src[0], x = b->src[0];
     const int64_t *at = b->attr.i + b->type.shape.rank;
     for (int k = 0; k < v->attr.n; k++)
         copies *= (double)b->type.shape.dim[v->attr.i[k]];
@@ -198,6 +194,22 @@ static Val sum_scaled_ex(Graph *g, Shape s)
                      (int[]){1}, 1);
 }
 
+/* sum(batch_sum(x)) = batch_sum(sum(x)): each example reduces what it has */
+static Val sum_batch_sum(Graph *g, Val v)
+{
+    Val b = v->src[0];
+
+    if (b->op != OP_batch_sum)
+        return NULL;
+    return ir_op1(g, OP_batch_sum, ir_node(g, OP_sum, &v->attr, b->src, 1));
+}
+
+static Val sum_batch_sum_ex(Graph *g, Shape s)
+{
+    return ir_reduce_all(g, OP_sum,
+                         ir_op1(g, OP_batch_sum, real_in(g, s)));
+}
+
 const Rule rules_reduce[] = {
     RULE_FN("reduce-ones", RULE_EXACT, OP_COUNT, reduce_ones,
             "sum(x) -> reshape(x)", reduce_ones_ex),
@@ -211,6 +223,8 @@ const Rule rules_reduce[] = {
             "sum(reshape(x)) -> sum(x)", reduce_reshape_ex),
     RULE_FN("sum-neg", RULE_EXACT, OP_sum, sum_neg,
             "sum(neg(x)) -> neg(sum(x))", sum_neg_ex),
+    RULE_FN("sum-batch-sum", RULE_ROUND, OP_sum, sum_batch_sum,
+            "sum(batch_sum(x)) -> batch_sum(sum(x))", sum_batch_sum_ex),
     RULE_FN("sum-scaled", RULE_ROUND, OP_sum, sum_scaled,
             "sum(mul(x, 1)) -> mul(sum(x), 1)", sum_scaled_ex),
     RULE_END,

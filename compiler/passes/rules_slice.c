@@ -1,6 +1,6 @@
 /*
- * rules_slice.c -- slices, pads, reversals and constant indices among
- * themselves and on copied values. All are exact.
+ * rules_slice.c -- slices, pads, reversals and indexing among themselves and
+ * on copied values. All are exact.
  */
 #include "passes/rewrite.h"
 
@@ -275,6 +275,58 @@ static Val take_fill_ex(Graph *g, Shape s)
                   ir_cast(g, i, DT_i32));
 }
 
+/* scatter_add(constant, v) = pad(v) */
+static Val scatter_known(Graph *g, Val v)
+{
+    Val i = v->src[0], x = v->src[1];
+    Shape row = v->type.shape;
+    int64_t lo[RANK_MAX] = {0}, hi[RANK_MAX] = {0}, n = row.dim[0];
+
+    if (i->op != OP_const)
+        return NULL;
+    lo[0] = i->attr.f < 0            ? 0
+            : i->attr.f >= (double)n ? n - 1
+                                     : (int64_t)i->attr.f;
+    hi[0] = n - 1 - lo[0];
+    row.dim[0] = 1;
+    return ir_pad(g, ir_reshape(g, x, row), lo, hi, NULL, 0);
+}
+
+static Val scatter_known_ex(Graph *g, Shape s)
+{
+    Val x = real_in(g, 0, true, shape_of(1, s.dim[1]));
+
+    return ir_node(g, OP_scatter_add, &(Attr){.n = 1, .i = {4}},
+                   (Val[]){ir_const(g, DT_i32, 2), x}, 2);
+}
+
+/* One number scattered is a comparison: it can be computed where it is read.
+ * scatter_add(i, v) = select(eq(iota, i), v, 0), with i clamped */
+static Val scatter_scalar(Graph *g, Val v)
+{
+    Val i = v->src[0], x = v->src[1];
+    int64_t n = v->type.shape.dim[0];
+
+    if (i->type.shape.rank || x->type.shape.rank || i->op == OP_const)
+        return NULL;
+    i = ir_op2(g, OP_max, ir_op2(g, OP_min, i,
+                                 ir_const(g, DT_i32, (double)n - 1)),
+               ir_const(g, DT_i32, 0));
+    i = ir_broadcast(g, i, v->type.shape, NULL);
+    x = ir_broadcast(g, x, v->type.shape, NULL);
+    return ir_select(g, ir_eq(g, ir_iota(g, n), i), x, ir_like(g, x, 0));
+}
+
+static Val scatter_scalar_ex(Graph *g, Shape s)
+{
+    Val i = real_in(g, 0, true, shape_of(0));
+
+    (void)s;
+    return ir_node(g, OP_scatter_add, &(Attr){.n = 1, .i = {2}},
+                   (Val[]){ir_cast(g, i, DT_i32),
+                           real_in(g, 1, false, shape_of(0))}, 2);
+}
+
 const Rule rules_slice[] = {
     SHAPE("slice-all", slice, slice_all, "slice(x) -> x", slice_all_ex),
     SHAPE("slice-slice", slice, slice_slice, "slice(slice(x)) -> slice(x)",
@@ -291,6 +343,11 @@ const Rule rules_slice[] = {
           reverse_nothing_ex),
     SHAPE("take-known", take, take_known, "take(x, 1) -> slice(x)",
           take_known_ex),
+    SHAPE("scatter-known", scatter_add, scatter_known,
+          "scatter_add(1, x) -> pad(x)", scatter_known_ex),
+    SHAPE("scatter-scalar", scatter_add, scatter_scalar,
+          "scatter_add(i, x) -> select(eq(iota, i), x, 0)",
+          scatter_scalar_ex),
     SHAPE("take-fill", take, take_fill, "take(1, i) -> 1", take_fill_ex),
     RULE_END,
 };
