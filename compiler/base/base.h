@@ -80,7 +80,7 @@ const char *span_text(Arena *a, Span at); // the bytes under it, one line
 /* diag.c -- what the compiler says about a program. Messages are collected,
  * sorted by place and printed by diag_flush; at most 20 errors a run. Form:
  * one line, lower case, no full stop, the user's names in double quotes. A
- * note or help belongs to the error or warning before it. */
+ * note or help belongs to the error or warning before it; helps come last. */
 typedef struct Diag Diag;
 
 Diag *diag_new(Arena *unit);

@@ -299,6 +299,13 @@ static void show(FILE *out, const Say *say, const char *name, bool colour)
         show_span(out, say->at, line, on);
 }
 
+static void show_more(FILE *out, const Message *m, SayKind kind, bool colour)
+{
+    for (int i = 0; i < m->more.n; i++)
+        if (m->more.at[i].kind == kind)
+            show(out, &m->more.at[i], NULL, colour);
+}
+
 static int by_place(const void *pa, const void *pb)
 {
     const Message *a = *(Message *const *)pa, *b = *(Message *const *)pb;
@@ -326,8 +333,8 @@ void diag_flush(Diag *d, FILE *out, bool colour)
             nleft--;
         }
         show(out, &m->say, m->name, colour);
-        for (int k = 0; k < m->more.n; k++)
-            show(out, &m->more.at[k], NULL, colour);
+        show_more(out, m, SAY_NOTE, colour);
+        show_more(out, m, SAY_HELP, colour);
     }
     if (nleft > 0)
         fprintf(out, "%d more error%s\n", nleft, nleft == 1 ? "" : "s");
