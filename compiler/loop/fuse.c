@@ -79,6 +79,21 @@ static bool is_stored_leaf(Val v)
     return v->op == OP_input || v->op == OP_loopvar || v->op == OP_proj;
 }
 
+/* Is every element of v the same number (per example)? Then it is computed
+ * outside the loops over the elements. */
+static bool is_even(const Lower *lo, Val v)
+{
+    if (shape_size(v->type.shape) == 1)
+        return true;
+    if (!v->nsrc || (kind_of(v) != LOWER_MAP && v->op != OP_broadcast &&
+                     v->op != OP_reshape && v->op != OP_spread))
+        return false;
+    for (int i = 0; i < v->nsrc; i++)
+        if (!fact_of(lo, v->src[i])->even)
+            return false;
+    return true;
+}
+
 static void find_costs(Lower *lo)
 {
     for (int i = 0; i < lo->norder; i++) {
@@ -86,6 +101,7 @@ static void find_costs(Lower *lo)
         Fact *f = fact_of(lo, v);
         LowerKind kind = kind_of(v);
 
+        f->even = is_even(lo, v);
         if (f->must || f->root || (kind != LOWER_MAP && kind != LOWER_VIEW))
             continue;
         f->cost = op_cost(v);
@@ -183,16 +199,18 @@ static bool is_prefix(Val bcast)
 }
 
 /* How often user u evaluates each element of its source in slot k. */
-static double times_read(Val u, int k)
+static double times_read(const Lower *lo, Val u, int k)
 {
     Val v = u->src[k];
     double nv = (double)shape_size(v->type.shape);
     double nu = (double)shape_size(u->type.shape);
     double t = 1;
 
-    if (nv > 1 && u->type.batched && !v->type.batched)
+    if (fact_of(lo, v)->even)
+        return 1;
+    if (u->type.batched && !v->type.batched)
         t = MANY_EXAMPLES;
-    if (nv < 1 || kind_of(u) == LOWER_REDUCE)
+    if (kind_of(u) == LOWER_REDUCE)
         return t;
     if (u->op == OP_broadcast && !is_prefix(u))
         t *= nu / nv;
@@ -234,13 +252,13 @@ static void find_reaches(Lower *lo, Val v)
         fu = fact_of(lo, u);
         if (fu->root || fu->buffered) {
             add_reach(lo, f, fu->root ? fu->root : u, step_path(0, u, slot),
-                      times_read(u, slot));
+                      times_read(lo, u, slot));
             continue;
         }
         for (int k = 0; k < fu->reach.n; k++) {
             Reach r = fu->reach.at[k];
             add_reach(lo, f, r.root, step_path(r.path, u, slot),
-                      r.times * times_read(u, slot));
+                      r.times * times_read(lo, u, slot));
         }
     }
 }
@@ -248,7 +266,7 @@ static void find_reaches(Lower *lo, Val v)
 static bool is_worth_buffer(Lower *lo, Val v)
 {
     Fact *f = fact_of(lo, v);
-    bool number = !v->type.batched && shape_size(v->type.shape) == 1;
+    bool number = !v->type.batched && f->even;
     double times = 0;
     bool later = false;
 

@@ -29,6 +29,7 @@ typedef struct Fact {
     VEC(Use) use;
     bool must;          // somebody needs it in memory
     bool buffered;      // it has a buffer
+    bool even;          // all its elements are the same number
     bool varies;        // depends on more than parameters, options, constants
     double cost;        // of one element, in simple operations
     int nnodes;         // of a root: values its kernel computes

@@ -338,42 +338,56 @@ static void put_in_place(Region *r)
     }
 }
 
-/* After a pass var[k] = next[k], all at once. */
-static void carry_var(Region *r, int k)
+/* After a pass var[k] = next[k], all at once. Where next[k] is another
+ * variable, its old value is copied; these copies are readers of it, so they
+ * are there before anything is put behind the readers. */
+static void copy_old_values(Region *r, int *copy)
+{
+    for (int k = 0; k < r->loop->n; k++) {
+        Val next = r->loop->next[k], old = base_of(next);
+
+        copy[k] = -1;
+        if (fact_of(r->lo, r->loop->node)->live[k] && old->op == OP_loopvar &&
+            old->attr.loop == r->loop && old != r->loop->var[k])
+            copy[k] = add_copy(r, fact_of(r->lo, next)->buf,
+                               fact_of(r->lo, r->loop->var[k])->buf);
+    }
+}
+
+/* The copy through memory of its own: variables change places. */
+static void copy_twice(Region *r, int copy, Val var)
+{
+    Step *st = &r->item.at[copy].step;
+    Buffer *to = st->to, *own = buffer_new(r->lo, var->type, st->from->val);
+    int second;
+
+    st->to = own;
+    second = add_item(r, (Step){.kind = STEP_COPY, .from = own, .to = to},
+                      NULL);
+    add_order(r, copy, second);
+    if (!make_last(r, second, var))
+        internal_error("the variables of a loop depend on their own copies");
+}
+
+static void carry_var(Region *r, int k, int copy)
 {
     Lower *lo = r->lo;
     Val var = r->loop->var[k], next = r->loop->next[k];
     Buffer *to = fact_of(lo, var)->buf, *from = fact_of(lo, next)->buf;
-    Val made = base_of(next);
-    int item = maker_of(r, next), copy;
+    Fact *made = fact_of(lo, base_of(next));
+    int item = maker_of(r, next);
 
-    if (next == var || buffer_storage(from) == to)
+    if (buffer_storage(from) == buffer_storage(to))
         return;
-    if (item >= 0 && fact_of(lo, made)->kernel &&
-        has_own_memory(fact_of(lo, made)->buf) &&
-        may_overwrite(r, fact_of(lo, made)->kernel, var) &&
-        make_last(r, item, var)) {
-        share(fact_of(lo, made)->buf, to);
+    if (item >= 0 && made->kernel && has_own_memory(made->buf) &&
+        may_overwrite(r, made->kernel, var) && make_last(r, item, var)) {
+        share(made->buf, to);
         return;
     }
-    copy = add_copy(r, from, to);
-    if (make_last(r, copy, var))
-        return;
-    // Variables that change places: through memory of its own.
-    r->item.at[copy].step.to = buffer_new(lo, next->type, next);
-    from = r->item.at[copy].step.to;
-    item = copy;
-    copy = add_item(r, (Step){.kind = STEP_COPY, .from = from, .to = to}, NULL);
-    add_order(r, item, copy);
+    if (copy < 0)
+        copy = add_copy(r, from, to);
     if (!make_last(r, copy, var))
-        internal_error("the variables of a loop depend on their own copies");
-}
-
-static void carry_vars(Region *r)
-{
-    for (int k = 0; k < r->loop->n; k++)
-        if (fact_of(r->lo, r->loop->node)->live[k])
-            carry_var(r, k);
+        copy_twice(r, copy, var);
 }
 
 /* --- outputs ------------------------------------------------------------------- */
@@ -421,14 +435,18 @@ static void mark_inplace(Lower *lo)
 void order_region(Lower *lo, Loop *region, Steps *out)
 {
     Region r = {.lo = lo, .loop = region};
+    int *copy = region ? NEW_N(lo->tmp, int, region->n) : NULL;
 
     collect_items(&r);
-    if (!region)
+    if (region)
+        copy_old_values(&r, copy);
+    else
         write_outputs(&r);
     put_in_place(&r);
-    if (region)
-        carry_vars(&r);
-    else
+    for (int k = 0; region && k < region->n; k++)
+        if (fact_of(lo, region->node)->live[k])
+            carry_var(&r, k, copy[k]);
+    if (!region)
         mark_inplace(lo);
     r.round++;
     for (int i = 0; i < r.item.n; i++)
