@@ -171,7 +171,11 @@ static Val build_op(Sides *s, const Pat *p, Type like)
     for (int k = 0; k < n; k++)
         if (!kid[k])
             kid[k] = build(s, p->kid[k], like);
-    return ir_node(s->g, p->op, NULL, kid, n);
+
+    // At once: a rule that looks for negations must not see that of a constant.
+    Val v = ir_node(s->g, p->op, NULL, kid, n);
+    Val folded = rule_apply(s->g, rules_fold, v);
+    return folded ? folded : v;
 }
 
 static Val build(Sides *s, const Pat *p, Type like)
