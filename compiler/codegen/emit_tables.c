@@ -197,7 +197,9 @@ static int find_field(const Unit *u, const Entry *e, const char *name)
 {
     const DataDecl *d = e->data < 0 ? NULL : &u->data.at[e->data];
 
-    for (int i = 0; d && i < d->nfield; i++)
+    if (!d)
+        return 0; // the formal of a net: an entry without data has one
+    for (int i = 0; i < d->nfield; i++)
         if (d->field[i].name == name)
             return i;
     return -1;
