@@ -1,12 +1,13 @@
 /*
  * fuse.c -- which values are materialized.
  *
- * A core (reduction, contraction, nest) takes the elementwise chain behind it
- * as its epilogue as long as each link has one reader. Other elementwise
- * values and views are inlined where they are read, unless somebody needs
- * them in memory or the work done again would cost more than a buffer does:
- * with c the operations of one element and t the evaluations of it, inlining
- * repeats c (t - 1) operations and a buffer costs a store and a load.
+ * A core (reduction, contraction, nest) takes what is computed from it element
+ * by element as its epilogue, up to the last value that all of it leads to:
+ * nothing inside has a reader outside. Other elementwise values and views are
+ * inlined where they are read, unless somebody needs them in memory or the
+ * work done again would cost more than a buffer does: with c the operations of
+ * one element and t the evaluations of it, inlining repeats c (t - 1)
+ * operations and a buffer costs a store and a load.
  */
 #include "loop/lower.h"
 
@@ -16,7 +17,8 @@ enum {
     MANY_EXAMPLES = 32,
     MANY_PASSES = 8,
     MANY_NODES = 200,  // in one kernel
-    MANY_REACHES = 12
+    MANY_REACHES = 12,
+    EPILOGUE_MAX = 24
 };
 
 static double op_cost(Val v)
@@ -127,39 +129,77 @@ static bool takes_epilogue(Val core)
     }
 }
 
-/* The only reader of v if it can be computed where v is, else NULL. */
-static Val next_link(Lower *lo, Val v)
+/* May u be computed where `core` is, element by element? */
+static bool may_join(const Lower *lo, Val u, Val core)
 {
-    Fact *f = fact_of(lo, v);
-    Val u = f->use.n ? f->use.at[0].user : NULL;
-
-    for (int k = 1; k < f->use.n; k++)
-        if (f->use.at[k].user != u)
-            return NULL;
-    if (f->must || !u || kind_of(u) != LOWER_MAP || u->region != v->region ||
-        !shape_eq(u->type.shape, v->type.shape) ||
-        u->type.batched != v->type.batched || fact_of(lo, u)->root ||
-        fact_of(lo, u)->varies != f->varies)
-        return NULL;
-    return u;
+    return kind_of(u) == LOWER_MAP && u->region == core->region &&
+           shape_eq(u->type.shape, core->type.shape) &&
+           u->type.batched == core->type.batched && !fact_of(lo, u)->root &&
+           fact_of(lo, u)->varies == fact_of(lo, core)->varies;
 }
 
+typedef struct Group { // a core and what may be computed with it
+    int n;
+    Val v[EPILOGUE_MAX];
+} Group;
+
+static bool has(const Group *g, Val v)
+{
+    for (int i = 0; i < g->n; i++)
+        if (g->v[i] == v)
+            return true;
+    return false;
+}
+
+/* The readers of the group outside it: how many, and the first to be computed;
+ * 0 if one of them cannot join, or a member must be in memory. */
+static int readers_outside(const Lower *lo, const Group *g, Val *first)
+{
+    Val found[EPILOGUE_MAX];
+    int n = 0;
+
+    for (int i = 0; i < g->n; i++) {
+        const Fact *f = fact_of(lo, g->v[i]);
+
+        if (f->must)
+            return 0;
+        for (int k = 0; k < f->use.n; k++) {
+            Val u = f->use.at[k].user;
+            bool known = has(g, u);
+
+            for (int j = 0; j < n; j++)
+                known = known || found[j] == u;
+            if (known)
+                continue;
+            if (n == EPILOGUE_MAX || !may_join(lo, u, g->v[0]))
+                return 0;
+            found[n++] = u;
+        }
+    }
+    for (int j = 0; j < n; j++)
+        if (j == 0 || found[j]->id < (*first)->id)
+            *first = found[j];
+    return n;
+}
+
+/* Readers join one after the other; whenever all of them meet in one value,
+ * that may be the root. */
 static void claim_epilogue(Lower *lo, Val core)
 {
-    Val root = core, u;
+    Group g = {.n = 1, .v = {core}};
+    Val root = core, u = NULL;
+    int n, nroot = 1;
 
-    if (fact_of(lo, core)->root)
-        return;
-    fact_of(lo, core)->root = core;
-    while (takes_epilogue(core) && (u = next_link(lo, root))) {
-        fact_of(lo, u)->root = u;
-        root = u;
+    while (takes_epilogue(core) && g.n < EPILOGUE_MAX &&
+           (n = readers_outside(lo, &g, &u)) > 0) {
+        g.v[g.n++] = u;
+        if (n == 1) {
+            root = u;
+            nroot = g.n;
+        }
     }
-    for (Val v = core;; v = fact_of(lo, v)->use.at[0].user) {
-        fact_of(lo, v)->root = root;
-        if (v == root)
-            break;
-    }
+    for (int i = 0; i < nroot; i++)
+        fact_of(lo, g.v[i])->root = root;
     fact_of(lo, root)->core = core;
     fact_of(lo, root)->buffered = true;
 }
