@@ -135,7 +135,7 @@ static V pair_sums(Tiler *t, V x, V y, int n)
 static V lane_sums(Tiler *t, V *x, int n)
 {
     int lanes = t->s->lanes, rows = n;
-    V y[ACC_MAX], zero = LLVMConstInt(t->e->i32, 0, 0);
+    V y[ACC_MAX] = {NULL}, zero = LLVMConstInt(t->e->i32, 0, 0);
 
     if (lanes == 1)
         return x[0];
