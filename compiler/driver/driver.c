@@ -233,7 +233,9 @@ static int run_run(Job *job)
             return status;
     }
     job->o->arg[-1] = (char *)job_program_name(job);
-    clock_report(&job->clock, stderr);
+    clock_stop(&job->clock);
+    if (job->o->time)
+        clock_report(&job->clock, stderr);
     execv(path, job->o->arg - 1);
     return surroundings("could not run \"%s\": %s", path, strerror(errno));
 }

@@ -215,7 +215,7 @@ static void run_builds_once(void **state)
     p = process_run(folder, argv, SECONDS);
     assert_int_equal(atoi(p.output), 2);
     free(p.output);
-    expect("run small.rnn --no-such-flag", 2, "no-such-flag");
+    expect("run small.rnn --no-such-flag", 1, "no-such-flag");
     expect("run wrong.rnn", 1, "wrong.rnn:1:14: error:");
 }
 
