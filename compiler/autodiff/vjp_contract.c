@@ -76,17 +76,19 @@ void vjp_dot(Ad *ad, Val z, Val dz)
                                  d.bx, d.nbatch));
 }
 
-/* Weights are shared: their adjoint is summed over the examples. */
-static void conv_weights(Ad *ad, Val w, Val dw)
+/* Is the adjoint of w wanted? Weights are shared: it is summed over the
+ * examples. */
+static bool wants_weights(Ad *ad, Val w)
 {
-    if (!w->type.batched) {
-        ad_add(ad, w, dw);
-        return;
-    }
+    if (!ad_wants(ad, w))
+        return false;
+    if (!w->type.batched)
+        return true;
     ad->failed = true;
     if (ad->d)
         diag_error(ad->d, ad->at, "cannot differentiate a convolution in "
                    "weights that differ from example to example");
+    return false;
 }
 
 /* y = conv(x, w):  dx = conv_dx(dy, w), dw = conv_dw(x, dy) */
@@ -98,9 +100,8 @@ void vjp_conv(Ad *ad, Val y, Val dy)
 
     if (ad_wants(ad, x))
         ad_add(ad, x, ir_conv_dx(g, dy, w, ir_conv_dims(y), xd[0], xd[1]));
-    if (ad_wants(ad, w))
-        conv_weights(ad, w,
-                     ir_conv_dw(g, x, dy, ir_conv_dims(y), wd[0], wd[1]));
+    if (wants_weights(ad, w))
+        ad_add(ad, w, ir_conv_dw(g, x, dy, ir_conv_dims(y), wd[0], wd[1]));
 }
 
 /* z = conv_dx(y, w):  dy = conv(dz, w), dw = conv_dw(dz, y) */
@@ -112,9 +113,8 @@ void vjp_conv_dx(Ad *ad, Val z, Val dz)
 
     if (ad_wants(ad, y))
         ad_add(ad, y, ir_conv(g, dz, w, ir_conv_dims(z)));
-    if (ad_wants(ad, w))
-        conv_weights(ad, w,
-                     ir_conv_dw(g, dz, y, ir_conv_dims(z), wd[0], wd[1]));
+    if (wants_weights(ad, w))
+        ad_add(ad, w, ir_conv_dw(g, dz, y, ir_conv_dims(z), wd[0], wd[1]));
 }
 
 /* w = conv_dw(x, y):  dx = conv_dx(y, dw), dy = conv(x, dw) */

@@ -11,6 +11,11 @@
 #define STABLE(name, left, right) RULE_IF(name, left, right, NULL, RULE_STABLE)
 #define FINITE(name, left, right) RULE_IF(name, left, right, NULL, RULE_FINITE)
 
+static bool is_real(const Match *m)
+{
+    return dtype_real(m->var[0]->type.dt);
+}
+
 /* x minus something copied over it is shifted already. */
 static bool unshifted(const Match *m)
 {
@@ -65,10 +70,10 @@ const Rule rules_stable[] = {
 const Rule rules_fast[] = {
     FINITE("mul-zero", P2(mul, X, PCONST(0)), PCONST(0)),
     FINITE("sub-self", P2(sub, X, X), PCONST(0)),
-    FINITE("div-self", P2(div, X, X), PCONST(1)),
+    RULE_IF("div-self", P2(div, X, X), PCONST(1), is_real, RULE_FINITE),
     FINITE("zero-div", P2(div, PCONST(0), X), PCONST(0)),
-    FINITE("mul-reciprocal", P2(mul, X, P2(div, PCONST(1), Y)),
-           P2(div, X, Y)),
+    RULE_IF("mul-reciprocal", P2(mul, X, P2(div, PCONST(1), Y)),
+            P2(div, X, Y), is_real, RULE_FINITE),
     FINITE("mul-exp", P2(mul, P1(exp, X), P1(exp, Y)),
            P1(exp, P2(add, X, Y))),
     FINITE("exp-log", P1(exp, P1(log, X)), X),
