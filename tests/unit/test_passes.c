@@ -239,6 +239,52 @@ static void attack_loops_do_not_transpose(void **state)
     assert_int_equal(in_body, 0);
 }
 
+static int transposes_in_loops(Point *p, Val v)
+{
+    VEC(const Loop *) todo = {0};
+    int n, found = 0;
+    Val *node = ir_topo(p->a, &v, 1, NULL, &n);
+
+    for (int next = -1; next < todo.n; next++) {
+        const Loop *l = next < 0 ? NULL : todo.at[next];
+        if (l)
+            node = ir_topo(p->a, l->next, l->n, l, &n);
+        for (int k = 0; k < n; k++) {
+            found += l && node[k]->op == OP_transpose;
+            if (node[k]->op == OP_loop)
+                VEC_PUSH(p->a, &todo, node[k]->attr.loop);
+        }
+    }
+    return found;
+}
+
+/* z = z + h conv2d(relu(z)), a few times, and its weight gradients: what is
+ * carried and recorded is stored as the convolutions want it. */
+static void solver_loops_do_not_transpose(void **state)
+{
+    Point *p = &((Bench *)*state)->p;
+    Graph *g = p->g;
+    Val x = image(p, 3), z = conv2d(p, x, 4, 3, 2), dw = NULL;
+    int first = p->in.n;
+    Loop *l = ir_loop_open(g, ir_const(g, DT_i32, 3), &z, 1, &z->type, 1,
+                           (Span){0});
+    Val dz = conv2d(p, relu(p, l->var[0]), 4, 3, 1);
+    Val next = ir_add(g, l->var[0], ir_mul(g, dz, ir_like(g, dz, 0.1)));
+    Val y = ir_proj(g, ir_loop_close(g, l, &next), 0);
+    Val e = ir_op1(g, OP_batch_sum, loss(p, dense(p, flatten(p, y), 3)));
+
+    for (int k = first; k < p->in.n; k++) {
+        Val d = ir_op2(g, OP_grad, e, p->in.at[k]);
+        Val size = ir_reduce_all(g, OP_sum, ir_mul(g, d, d));
+        dw = dw ? ir_add(g, dw, size) : size;
+    }
+    dw = optimized(p, ir_add(g, dw, e));
+    assert_int_equal(count(p, &dw, 1, is_loop), 2);
+    assert_int_equal(count(p, &dw, 1, is_put), 1);
+    // the weights' gradient is turned at the end of each pass back, no more
+    assert_true(transposes_in_loops(p, dw) <= 1);
+}
+
 /* A train step: weight gradients are single contractions. */
 static void weight_gradients_are_single_contractions(void **state)
 {
@@ -398,6 +444,7 @@ int main(void)
         TEST(no_activation_is_transposed),
         TEST(only_colour_inputs_are_transposed),
         TEST(attack_loops_do_not_transpose),
+        TEST(solver_loops_do_not_transpose),
         TEST(weight_gradients_are_single_contractions),
         TEST(unneeded_variables_leave_loops),
         TEST(short_loops_are_unrolled),
