@@ -300,6 +300,13 @@ static Val scatter_known_ex(Graph *g, Shape s)
                    (Val[]){ir_const(g, DT_i32, 2), x}, 2);
 }
 
+/* Is 0 <= i < n known? */
+static bool in_range(Val i, int64_t n)
+{
+    return (i->op == OP_argmax || i->op == OP_argmin) &&
+           i->src[0]->type.shape.dim[i->attr.i[0]] <= n;
+}
+
 /* One number scattered is a comparison: it can be computed where it is read.
  * scatter_add(i, v) = select(eq(iota, i), v, 0), with i clamped */
 static Val scatter_scalar(Graph *g, Val v)
@@ -309,9 +316,10 @@ static Val scatter_scalar(Graph *g, Val v)
 
     if (i->type.shape.rank || x->type.shape.rank || i->op == OP_const)
         return NULL;
-    i = ir_op2(g, OP_max, ir_op2(g, OP_min, i,
-                                 ir_const(g, DT_i32, (double)n - 1)),
-               ir_const(g, DT_i32, 0));
+    if (!in_range(i, n))
+        i = ir_op2(g, OP_max, ir_op2(g, OP_min, i,
+                                     ir_const(g, DT_i32, (double)n - 1)),
+                   ir_const(g, DT_i32, 0));
     i = ir_broadcast(g, i, v->type.shape, NULL);
     x = ir_broadcast(g, x, v->type.shape, NULL);
     return ir_select(g, ir_eq(g, ir_iota(g, n), i), x, ir_like(g, x, 0));
