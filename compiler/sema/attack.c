@@ -84,8 +84,7 @@ static bool clashes(Elab *e, const OptionDecl *o, const char *of)
             sema_error(e, o->span, "\"%s\" is both an option of the program "
                        "and a setting of \"%s\"", o->name, of);
             sema_note(e, e->u->option.at[k].span, "the option is here");
-            sema_help(e, "give one of them another name, or make the option "
-                         "the default: %s = %s under a new name", of, o->name);
+            sema_help(e, "give one of them another name");
             return true;
         }
     return false;
@@ -162,11 +161,11 @@ static Val run_attack(Elab *e, AttackEntry *a, EntryBuild *b, Frame *frame,
     Type type = field_value(e, a->like).val->type;
     v = draw_settle(e, v, &type.shape);
     Val x = v.kind == V_POISON ? NULL
-                               : node_convert(e, a->decl->name_span, &v, type);
+                               : node_exact(e, a->decl->name_span, &v, type);
     if (x == NULL && v.kind != V_POISON) {
         sema_error(e, a->decl->name_span, "the attack \"%s\" returns %s where "
                    "%s like \"%s\" is wanted", a->fn->name, value_text(e, &v),
-                   type_text(e->a, type), a->like->name);
+                   type_words(e, type), a->like->name);
         sema_note(e, a->like->span, "\"%s\" is declared here", a->like->name);
     }
     return x;

@@ -1,5 +1,6 @@
 /*
- * builtin_grad.c -- grad(e, v), the range a field was declared with, error().
+ * builtin_grad.c -- grad(e, v), the range a field was declared with, known(),
+ * error().
  */
 #include "sema/builtin.h"
 
@@ -15,7 +16,7 @@ static Val function_of(Elab *e, const Arg *arg)
     if (y == NULL || y->type.shape.rank == 0)
         return y;
     sema_error(e, arg->span, "only a scalar has a gradient, and this is %s",
-               type_text(e->a, y->type));
+               type_words(e, y->type));
     note_operand(e, arg);
     sema_help(e, "sum(..) makes a scalar of it");
     return NULL;
@@ -40,7 +41,7 @@ static Val variable_of(Elab *e, const Arg *arg)
     Val x = need_val(e, arg, "the variable of a gradient");
     if (x && !dtype_real(x->type.dt)) {
         sema_error(e, arg->span, "a gradient is taken in reals, and this is %s",
-                   type_text(e->a, x->type));
+                   type_words(e, x->type));
         return NULL;
     }
     return x;
@@ -56,8 +57,10 @@ Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
     if (src[0]->type.batched && !src[1]->type.batched) {
         sema_error(e, at, "the gradient of a value of each example in a shared "
                           "one");
-        note_operand(e, &arg[0]);
-        note_operand(e, &arg[1]);
+        sema_note(e, arg[0].span, "this is %s",
+                  type_words_batch(e, src[0]->type));
+        sema_note(e, arg[1].span, "this is %s, shared by all examples",
+                  type_words(e, src[1]->type));
         sema_help(e, "batch_sum(..) or batch_mean(..) makes one function of "
                      "those of all examples");
         return POISON;
@@ -140,6 +143,14 @@ Value prim_bound(Elab *e, const Prim *p, const Arg *arg, Span at)
                           value_text(e, &arg[0].v));
     range_of(e, &arg[0].v, &lo, &hi);
     return value_real(p->op == OP_min ? lo : hi);
+}
+
+Value prim_known(Elab *e, const Prim *p, const Arg *arg, Span at)
+{
+    (void)e;
+    (void)p;
+    (void)at;
+    return value_bool(arg[0].v.kind != V_TENSOR && arg[0].v.kind != V_DRAW);
 }
 
 /* --- error ----------------------------------------------------------------------- */

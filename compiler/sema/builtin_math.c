@@ -154,7 +154,7 @@ Value prim_truth(Elab *e, const Prim *p, const Arg *arg, Span at)
         return POISON;
     if (x->type.dt != DT_bool)
         return sema_error(e, arg[0].span, "\"%s\" takes bools, not %s", p->name,
-                          type_text(e->a, x->type));
+                          type_words(e, x->type));
     Val y = reduce(e, at, p->op, ir_cast(e->g, x, DT_i32), &arg[1], &count);
     return y ? elem2(e, at, OP_ne, value_tensor(y), value_int(0)) : POISON;
 }
@@ -220,7 +220,7 @@ Value prim_batch_mean(Elab *e, const Prim *p, const Arg *arg, Span at)
         return POISON;
     if (!dtype_real(x->type.dt)) {
         sema_error(e, arg[0].span, "what is averaged must be real, not %s",
-                   type_text(e->a, x->type));
+                   type_words(e, x->type));
         sema_help(e, "real(..) converts");
         return POISON;
     }

@@ -130,7 +130,7 @@ static bool is_image(Elab *e, Val x, const Arg *arg)
     if (x->type.shape.rank == 3)
         return true;
     sema_error(e, arg->span, "an image has the dims [C, H, W], and this is %s",
-               type_text(e->a, x->type));
+               type_words(e, x->type));
     note_operand(e, arg);
     return false;
 }
@@ -151,7 +151,7 @@ Value prim_conv2d(Elab *e, const Prim *p, const Arg *arg, Span at)
     Shape xs = x->type.shape, ws = w->type.shape;
     if (ws.rank != 4) {
         sema_error(e, arg[1].span, "a kernel has the dims [O, C, R, S], and "
-                                   "this is %s", type_text(e->a, w->type));
+                                   "this is %s", type_words(e, w->type));
         note_operand(e, &arg[1]);
         return POISON;
     }

@@ -48,7 +48,7 @@ Value prim_transpose(Elab *e, const Prim *p, const Arg *arg, Span at)
     if (given(&arg[1])) {
         if (arg[1].v.kind != V_LIST || arg[1].v.n != rank)
             return sema_error(e, arg[1].span, "the order of the dims of %s is a "
-                              "list of %d", type_text(e->a, x->type), rank);
+                              "list of %d", type_words(e, x->type), rank);
         for (int k = 0; k < rank; k++) {
             Arg item = item_arg(&arg[1], k);
             if (!axis_of(e, &item, rank, 0, &perm[k]))
@@ -165,8 +165,8 @@ static Val *parts_of(Elab *e, const Arg *list, int *n)
         if (part[k]->type.dt != part[0]->type.dt) {
             Arg first = item_arg(list, 0), bad = item_arg(list, k);
             sema_error(e, bad.span, "the parts have different types: %s and %s",
-                       type_text(e->a, part[0]->type),
-                       type_text(e->a, part[k]->type));
+                       type_words(e, part[0]->type),
+                       type_words(e, part[k]->type));
             note_operand(e, &first);
             note_operand(e, &bad);
             return NULL;
@@ -316,7 +316,7 @@ Value prim_filled(Elab *e, const Prim *p, const Arg *arg, Span at)
         return POISON;
     if (v->type.shape.rank)
         return sema_error(e, arg[1].span, "the value must be a scalar, not %s",
-                          type_text(e->a, v->type));
+                          type_words(e, v->type));
     return value_tensor(node_broadcast(e, at, v, s));
 }
 

@@ -204,6 +204,7 @@ struct Elab {
     int mute;            // > 0: a trial; messages are counted only
     int nmuted;
     bool note_ok;        // may notes follow the last message
+    Span said_at;        // where it stands
     VEC(Span) stack;     // calls around the last error, not yet noted
     VEC(const char *) stack_name;
 };
@@ -225,6 +226,8 @@ void note_operand(Elab *e, const Arg *x);
 /* "f32[3, 4]" for tensors, "the int 3", "a list", ... */
 const char *value_text(Elab *e, const Value *v);
 const char *kind_text(const Value *v); // "a list"
+const char *type_words(Elab *e, Type t); // "real[3, 4]"
+const char *type_words_batch(Elab *e, Type t); // ".. of each example"
 /* Does the value depend on what is known only later? "an option", ... */
 const char *phase_text(Elab *e, const Value *v);
 /* Reports that `what` needs a value known when compiling. */
@@ -277,6 +280,8 @@ Val node_const(Elab *e, Span at, DType dt, double f); // NULL: no such i32
 /* A value as one of type `to`: constant, cast between reals, broadcast,
  * spread. NULL if it cannot be; no message. */
 Val node_convert(Elab *e, Span at, const Value *v, Type to);
+/* The same without broadcasting. */
+Val node_exact(Elab *e, Span at, const Value *v, Type to);
 
 /* --- elem.c -------------------------------------------------------------- */
 

@@ -170,7 +170,7 @@ Val shown_scalar(Elab *e, const Arg *x, const char *what)
         return NULL;
     if (v->type.shape.rank) {
         sema_error(e, x->span, "%s must be a scalar, not %s", what,
-                   type_text(e->a, v->type));
+                   type_words(e, v->type));
         note_operand(e, x);
         sema_help(e, "mean(..), sum(..) or max(..) makes a scalar of it");
         return NULL;

@@ -99,14 +99,16 @@ TypeSpec type_eval(Elab *e, const Ast *type)
 
 /* --- does a value fit a type ---------------------------------------------------- */
 
+/* "declared here as real[N], which is real[3]", and where N comes from. */
 static void note_type(Elab *e, const TypeSpec *t, const Ast *type)
 {
     const Ast *dims = type->kid[0];
-    Type full = type_of(t->dt, false, t->shape);
+    const char *written = span_text(e->a, type->span);
+    const char *full = type_words(e, type_of(t->dt, false, t->shape));
+    bool solved = t->shape.rank && strncmp(written, full, strlen(full)) != 0;
 
-    sema_note(e, type->span, "%s is declared here%s%s",
-              span_text(e->a, type->span), t->shape.rank ? ": " : "",
-              t->shape.rank ? type_text(e->a, full) : "");
+    sema_note(e, type->span, "it is declared here as %s%s%s", written,
+              solved ? ", which is " : "", solved ? full : "");
     for (int k = 0; dims && k < dims->n; k++) {
         const Binding *b = dims->kid[k]->kind == AST_name && e->frame
                                ? frame_find(e->frame, dims->kid[k]->text)
@@ -123,7 +125,7 @@ static Value no_fit(Elab *e, const TypeSpec *t, const Arg *x, const char *what,
     sema_error(e, x->span, "%s is %s where %s is wanted", what,
                value_text(e, &x->v),
                t->nclass ? "a class label"
-                         : type_text(e->a, type_of(t->dt, false, t->shape)));
+                         : type_words(e, type_of(t->dt, false, t->shape)));
     if (x->v.kind == V_TENSOR && x->ast && x->ast->kind == AST_name)
         note_operand(e, x);
     note_type(e, t, type);
@@ -310,7 +312,8 @@ static bool rank_fits(Elab *e, const Ast *callable, const Ast *formal,
             sema_help(e, "give the draw a shape: normal(shape: [..])");
         else
             note_operand(e, x);
-        sema_note(e, type->span, "\"%s\" is declared here", formal->text);
+        sema_note(e, type->span, "\"%s\" is declared here as %s", formal->text,
+                  span_text(e->a, type->span));
         return false;
     }
     return true;

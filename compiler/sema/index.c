@@ -51,7 +51,7 @@ static Val take(Elab *e, Span at, Val x, int k, Val i)
 
     if (i->type.dt != DT_i32) {
         sema_error(e, at, "an index must be an int, not %s",
-                   type_text(e->a, i->type));
+                   type_words(e, i->type));
         sema_help(e, "int(..) converts");
         return NULL;
     }
@@ -74,19 +74,22 @@ static Val take(Elab *e, Span at, Val x, int k, Val i)
     return node_transpose(e, at, y, perm);
 }
 
-static bool in_range(Elab *e, Span at, int64_t lo, int64_t hi, int64_t n,
-                     Shape s)
+static bool is_index(Elab *e, Span at, int64_t i, Shape s, int dim)
 {
-    if (lo >= 0 && hi <= n && lo <= hi)
+    if (i >= 0 && i < s.dim[dim])
         return true;
-    if (hi == lo + 1)
-        sema_error(e, at, "the index %lld is out of range: this dim of %s has "
-                          "%lld", (long long)lo, shape_text(e->a, s),
-                   (long long)n);
-    else
-        sema_error(e, at, "%lld .. %lld is out of range: this dim of %s has "
-                          "%lld", (long long)lo, (long long)hi,
-                   shape_text(e->a, s), (long long)n);
+    sema_error(e, at, "the index %lld is out of range: this dim of %s has %lld",
+               (long long)i, shape_text(e->a, s), (long long)s.dim[dim]);
+    return false;
+}
+
+static bool is_range(Elab *e, Span at, int64_t lo, int64_t hi, Shape s, int dim)
+{
+    if (lo >= 0 && hi <= s.dim[dim] && lo < hi)
+        return true;
+    sema_error(e, at, "%lld .. %lld is %s: this dim of %s has %lld",
+               (long long)lo, (long long)hi, lo < hi ? "out of range" : "empty",
+               shape_text(e->a, s), (long long)s.dim[dim]);
     return false;
 }
 
@@ -102,13 +105,13 @@ static Val subscript(Elab *e, Val x, int k, const Ast *sub, int *dims)
     if (i.v.kind == V_POISON)
         return NULL;
     if (i.v.kind == V_RANGE)
-        return in_range(e, i.span, i.v.i, i.v.j, s.dim[k], s)
+        return is_range(e, i.span, i.v.i, i.v.j, s, k)
                    ? node_slice(e, i.span, x, k, i.v.i, i.v.j, 1) : NULL;
     *dims = 0;
     if (i.v.kind == V_INT || i.v.kind == V_REAL) {
         int64_t at;
         if (!need_int(e, &i, "an index", &at) ||
-            !in_range(e, i.span, at, at + 1, s.dim[k], s))
+            !is_index(e, i.span, at, s, k))
             return NULL;
         Val one = node_slice(e, i.span, x, k, at, at + 1, 1);
         return one ? drop_dim(e, i.span, one, k) : NULL;
@@ -169,7 +172,7 @@ static Val rows_of(Elab *e, const Arg *v, Type x, Type i)
     Val rows = node_convert(e, v->span, &settled, row);
     if (rows == NULL && settled.kind != V_POISON) {
         sema_error(e, v->span, "the value is %s where %s is wanted",
-                   value_text(e, &settled), type_text(e->a, row));
+                   value_text(e, &settled), type_words(e, row));
         note_operand(e, v);
     }
     return rows;
@@ -184,8 +187,7 @@ Value put_rows(Elab *e, Span at, const Arg *x, const Arg *i, const Arg *v)
         return sema_error(e, x->span, "%s cannot be assigned at an index",
                           value_text(e, &x->v));
     Type type = x->v.val->type;
-    if (i->v.kind == V_INT && !in_range(e, i->span, i->v.i, i->v.i + 1,
-                                        type.shape.dim[0], type.shape))
+    if (i->v.kind == V_INT && !is_index(e, i->span, i->v.i, type.shape, 0))
         return POISON;
     src[0] = x->v.val;
     src[1] = need_val(e, i, "an index");
@@ -193,7 +195,7 @@ Value put_rows(Elab *e, Span at, const Arg *x, const Arg *i, const Arg *v)
         return POISON;
     if (src[1]->type.dt != DT_i32)
         return sema_error(e, i->span, "an index must be an int, not %s",
-                          type_text(e->a, src[1]->type));
+                          type_words(e, src[1]->type));
     src[2] = rows_of(e, v, type, src[1]->type);
     if (src[2] == NULL)
         return POISON;

@@ -164,6 +164,16 @@ Val node_convert(Elab *e, Span at, const Value *given, Type to)
     return x && to.batched ? ir_spread(e->g, x) : x;
 }
 
+Val node_exact(Elab *e, Span at, const Value *given, Type to)
+{
+    Value v = draw_settle(e, *given, &to.shape);
+
+    if (v.kind != V_TENSOR ? to.shape.rank > 0
+                           : !shape_eq(v.val->type.shape, to.shape))
+        return NULL;
+    return node_convert(e, at, &v, to);
+}
+
 DType real_now(Elab *e, DType dt)
 {
     return dtype_real(dt) && e->real == DT_f64 ? DT_f64 : dt;

@@ -132,7 +132,7 @@ static Val count_of(Elab *e, const Ast *x)
         return NULL;
     if (v->type.dt != DT_i32 || v->type.shape.rank) {
         sema_error(e, count.span, "the count of a repeat must be an int, not "
-                                  "%s", type_text(e->a, v->type));
+                                  "%s", type_words(e, v->type));
         return NULL;
     }
     if (v->type.batched) {
@@ -215,7 +215,7 @@ static void cannot_carry(Elab *e, const Carried *c, const Binding *b)
 {
     sema_error(e, b->span, "\"%s\" changes its type from pass to pass: it goes "
                "in as %s and comes out as %s", c->name,
-               type_text(e->a, c->type), value_text(e, &b->v));
+               type_words(e, c->type), value_text(e, &b->v));
     sema_note(e, c->span, "it has its value before the repeat from here");
     sema_help(e, "if the two have nothing to do with each other, give them "
                  "different names");

@@ -20,12 +20,19 @@ void sema_flush(Elab *e)
     e->stack_name.n = 0;
 }
 
-static void note_calls(Elab *e)
+static bool is_within(Span a, Span b)
+{
+    return a.src == b.src && a.lo >= b.lo && a.hi <= b.hi;
+}
+
+/* A call that the error's own line shows needs no note. */
+static void note_calls(Elab *e, Span at)
 {
     Frame *f = e->frame;
 
     for (int n = 0; f && n < STACK_NOTES; f = f->caller) {
-        if (f->kind != FRAME_CALL || f->call.src == NULL)
+        if (f->kind != FRAME_CALL || f->call.src == NULL ||
+            is_within(at, f->call))
             continue;
         VEC_PUSH(e->a, &e->stack, f->call);
         VEC_PUSH(e->a, &e->stack_name, f->name);
@@ -50,7 +57,8 @@ Value sema_error(Elab *e, Span at, const char *fmt, ...)
     sema_flush(e);
     diag_error(e->d, at, "%s", text);
     e->note_ok = true;
-    note_calls(e);
+    e->said_at = at;
+    note_calls(e, at);
     return POISON;
 }
 
@@ -69,6 +77,7 @@ void sema_warn(Elab *e, Span at, const char *name, const char *fmt, ...)
     sema_flush(e);
     diag_warn(e->d, at, name, "%s", text);
     e->note_ok = true;
+    e->said_at = at;
 }
 
 void sema_note(Elab *e, Span at, const char *fmt, ...)
@@ -91,6 +100,24 @@ void sema_help(Elab *e, const char *fmt, ...)
     va_start(ap, fmt);
     diag_help(e->d, "%s", arena_vprintf(e->a, fmt, ap));
     va_end(ap);
+}
+
+const char *type_words(Elab *e, Type t)
+{
+    const char *word = t.dt == DT_i32    ? "int"
+                       : t.dt == DT_bool ? "bool"
+                       : t.dt == DT_f64 && e->u->real == DT_f32 ? "real64"
+                                                               : "real";
+
+    return t.shape.rank
+               ? arena_printf(e->a, "%s%s", word, shape_text(e->a, t.shape))
+               : word;
+}
+
+const char *type_words_batch(Elab *e, Type t)
+{
+    return arena_printf(e->a, "%s%s", type_words(e, t),
+                        t.batched ? " of each example" : "");
 }
 
 const char *kind_text(const Value *v)
@@ -145,7 +172,7 @@ static const char *text_of(Elab *e, const Value *v, int depth)
     case V_DATA:
         return arena_printf(e->a, "the data set \"%s\"", v->decl->name);
     case V_TENSOR:
-        return type_text(e->a, v->val->type);
+        return type_words(e, v->val->type);
     default:
         return kind_text(v);
     }
@@ -172,7 +199,7 @@ void note_operand(Elab *e, const Arg *x)
     if (b && b->span.src)
         sema_note(e, b->span, "\"%s\" is %s, from here", b->name,
                   value_text(e, &x->v));
-    else
+    else if (!is_within(e->said_at, x->span))
         sema_note(e, x->span, "this is %s", value_text(e, &x->v));
 }
 

@@ -27,7 +27,7 @@ static Val loss_of(Elab *e, const Ast *x)
     v = need_real_val(e, &value, "what is minimized");
     if (v && v->type.shape.rank) {
         sema_error(e, x->span, "what is minimized must be a scalar, not %s",
-                   type_text(e->a, v->type));
+                   type_words(e, v->type));
         note_operand(e, &value);
         return NULL;
     }
@@ -103,11 +103,13 @@ static bool update(Elab *e, const Step *s, int var, Val p, Val g)
     if (v.kind == V_POISON)
         return false;
     v = draw_settle(e, v, &type.shape);
-    Val next = node_convert(e, s->at, &v, type);
+    Val next = node_exact(e, s->at, &v, type);
     if (next == NULL) {
         sema_error(e, s->at, "the optimizer \"%s\" returns %s for the parameter "
-                   "\"%s\", which is %s", s->fn->name, value_text(e, &v),
-                   decl->path, type_text(e->a, type));
+                   "\"%s\", which is %s", s->fn->name,
+                   v.kind == V_TENSOR ? type_words_batch(e, v.val->type)
+                                      : value_text(e, &v),
+                   decl->path, type_words(e, type));
         return false;
     }
     state_set(e, var, value_tensor(next));
@@ -202,7 +204,7 @@ static void exec_stop(Elab *e, const Ast *s)
         return;
     if (v->type.dt != DT_bool || v->type.shape.rank) {
         sema_error(e, x.span, "the condition of stop must be a bool, not %s",
-                   type_text(e->a, v->type));
+                   type_words(e, v->type));
     } else if (v->type.batched) {
         sema_error(e, x.span, "the condition of stop is different for each "
                               "example");

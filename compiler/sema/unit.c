@@ -27,13 +27,13 @@ static void declare_option(Elab *e, Decl *d)
 
     e->frame = &frame;
     TypeSpec t = type_eval(e, ast->kid[0]);
+    if (t.ok && (t.shape.rank || t.nclass)) {
+        sema_error(e, ast->kid[0]->span, "an option is a real, int or bool");
+        t.ok = false;
+    }
     Arg x = eval_arg(e, ast->kid[1]);
     Value v = t.ok ? type_fit(e, &t, &x, arena_printf(e->a, "the default of "
                               "\"%s\"", d->name), ast->kid[0]) : POISON;
-    if (t.ok && (t.shape.rank || t.nclass)) {
-        sema_error(e, ast->kid[0]->span, "an option is a real, int or bool");
-        v = POISON;
-    }
     if (v.kind != V_POISON && !is_known(&v))
         v = error_phase(e, x.span, "the default of an option", &v);
     for (int k = 0; k < (int)ARRAY_LEN(taken); k++)

@@ -219,7 +219,7 @@ Val need_real_val(Elab *e, const Arg *x, const char *what)
     if (v == NULL || dtype_real(v->type.dt))
         return v;
     sema_error(e, x->span, "%s must be real, not %s", what,
-               type_text(e->a, v->type));
+               type_words(e, v->type));
     note_operand(e, x);
     sema_help(e, "real(..) converts");
     return NULL;

@@ -58,8 +58,9 @@ Value state_fit(Elab *e, int var, Value v, Span at)
     if (v.kind == V_POISON)
         return POISON;
     sema_error(e, at, "the state \"%s\" is %s and cannot become %s",
-               e->u->var.at[var].path, type_text(e->a, type),
-               value_text(e, &v));
+               e->u->var.at[var].path, type_words(e, type),
+               v.kind == V_TENSOR ? type_words_batch(e, v.val->type)
+                                  : value_text(e, &v));
     sema_note(e, e->u->var.at[var].span, "it is declared here");
     if (v.kind == V_TENSOR && v.val->type.batched)
         sema_help(e, "batch_mean(..) or batch_sum(..) makes one value of those "
@@ -116,6 +117,11 @@ static Val eval_init(Elab *e, const char *path, const Ast *x, const Ast *type_as
     e->real = e->u->real;
     Arg v = eval_arg(e, x);
     Val node = NULL;
+    if (v.v.kind == V_TENSOR && v.v.val->type.batched) {
+        sema_error(e, x->span, "an initial value cannot be %s",
+                   phase_text(e, &v.v));
+        v.v = POISON;
+    }
     if (typed)
         v.v = draw_settle(e, v.v, &type->shape);
     else if ((node = need_val(e, &v, "an initial value")) != NULL)
@@ -125,14 +131,9 @@ static Val eval_init(Elab *e, const char *path, const Ast *x, const Ast *type_as
     if (typed && node == NULL && v.v.kind != V_POISON) {
         sema_error(e, x->span, "the initial value of \"%s\" is %s where %s is "
                                "wanted", path, value_text(e, &v.v),
-                   type_text(e->a, *type));
+                   type_words(e, *type));
         note_operand(e, &v);
         sema_note(e, type_ast->span, "the type is declared here");
-    }
-    if (node && node->type.batched) {
-        sema_error(e, x->span, "an initial value cannot be %s",
-                   phase_text(e, &(Value){.kind = V_TENSOR, .val = node}));
-        node = NULL;
     }
     if (node && !is_initial(e, node, x->span))
         node = NULL;
@@ -169,14 +170,14 @@ static int declare(Elab *e, const Ast *s, const char *path, bool is_param,
             old->is_param == is_param)
             return var;
         sema_error(e, s->name_span, "the %s \"%s\" is %s here and %s elsewhere",
-                   word, path, type_text(e->a, type),
-                   type_text(e->a, old->type));
+                   word, path, type_words(e, type),
+                   type_words(e, old->type));
         sema_note(e, old->span, "it is declared here too");
         return -1;
     }
     if (is_param && !dtype_real(type.dt)) {
         sema_error(e, s->name_span, "the parameter \"%s\" must be real, not %s",
-                   path, type_text(e->a, type));
+                   path, type_words(e, type));
         return -1;
     }
     Val node = eval_init(e, path, init, type_ast, type_ast != NULL, &type);
@@ -205,6 +206,7 @@ void exec_param(Elab *e, const Ast *s)
 
     if (!f->owns_params) {
         sema_error(e, s->span, "param stands only in a net or layer");
+        frame_bind(e, f, s->text, POISON, s->name_span);
         return;
     }
     if (!is_new(e, s))
@@ -223,6 +225,7 @@ void exec_state(Elab *e, const Ast *s)
     if (f->state_before == NULL) {
         sema_error(e, s->span, "state stands only in a train, an optimizer, a "
                                "net or a layer");
+        frame_bind(e, f, s->text, POISON, s->name_span);
         return;
     }
     if (!is_new(e, s))

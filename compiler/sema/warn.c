@@ -5,7 +5,7 @@
  *   softmax-loss   a loss of logits applied to probabilities
  *   no-range       an attack on an input without a declared range
  *   wide-eps       a radius wider than the range of the input
- *   unused         a name nobody reads
+ *   unused         a name nobody uses
  *
  * `# allow NAME` silences one where it stands.
  */
@@ -132,7 +132,7 @@ static bool is_read(const Ast *x, const char *name)
 static void unused(Elab *e, Span at, const char *what, const char *name)
 {
     if (name && name[0] != '_')
-        sema_warn(e, at, "unused", "the %s \"%s\" is never read", what, name);
+        sema_warn(e, at, "unused", "the %s \"%s\" is never used", what, name);
 }
 
 /* Names assigned or declared in a body. A state counts as read by the
@@ -168,6 +168,8 @@ static void unused_formals(Elab *e, const Ast *c)
 
 void warn_unused(Elab *e, const Ast *file)
 {
+    if (diag_nerrors(e->d) > 0)
+        return;
     for (int k = 0; k < file->n; k++) {
         const Ast *x = file->kid[k];
         if (x->kind == AST_callable) {

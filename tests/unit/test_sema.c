@@ -312,7 +312,7 @@ static void test_shape_variables_are_solved_at_calls(void **state)
     assert_true(row(text, "r") == 1.75 * 5);
     program_says(DATA "fn g(a: real[N], b: real[N]) = a + b\n"
                       "evaluate e on d.test { r = sum(g(x, ones([4]))) }\n",
-                 "f32[4] where f32[3] is wanted", "N = 3 comes from here",
+                 "real[4] where real[3] is wanted", "N = 3 comes from here",
                  NULL);
 }
 
@@ -368,6 +368,18 @@ static void test_later_phases_are_named(void **state)
                  "the same for all examples", NULL);
 }
 
+static void test_settings_of_an_optimizer_may_be_options(void **state)
+{
+    Program p = program_ok("option m: real = 0.9\noption wd: real = 0\n" NET
+                           "train on d.train { minimize cross_entropy(f(x), y)"
+                           " using sgd(lr: 0.1, momentum: m, weight_decay: wd,"
+                           " nesterov: true) }\n");
+
+    (void)state;
+    assert_int_equal(p.unit->var.n, 4);
+    program_free(&p);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -392,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_consts_fold),
         cmocka_unit_test(test_defines_replace_consts),
         cmocka_unit_test(test_later_phases_are_named),
+        cmocka_unit_test(test_settings_of_an_optimizer_may_be_options),
     };
 
     return cmocka_run_group_tests_name("sema", tests, NULL, NULL);
