@@ -132,7 +132,8 @@ static bool shrink(Change *c, Use *u)
     Loop *l = u->l;
     Graph *g = c->f->g;
     bool *keep = NEW_N(c->tmp, bool, l->n + 1);
-    Val *init = NEW_N(c->tmp, Val, l->n + 1), *to = NEW_N(c->tmp, Val, l->n + 1);
+    Val *init = NEW_N(c->tmp, Val, l->n + 1);
+    Val *to = NEW_N(c->tmp, Val, l->n + 1);
     Type *type = NEW_N(c->tmp, Type, l->n + 1);
     int n = 0;
 

@@ -21,7 +21,8 @@ typedef struct PassInfo {
 extern const PassInfo pass_info[]; // ends with a NULL name
 
 /* Runs all passes in order; verifies after each (internal_error naming the
- * pass). after(user, pass, f), if given, is called after each: dumps, timing. */
+ * pass). after(user, pass, f), if given, is called after each: dumps,
+ * timing. */
 void passes_run(Func *f, const PassOptions *opt,
                 void (*after)(void *user, const PassInfo *p, Func *f),
                 void *user);

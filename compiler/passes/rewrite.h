@@ -57,7 +57,8 @@ struct Rule {
     const char *text;
     Val (*example)(Graph *g, Shape s);
 };
-#define RULE(name, left, right) {name, left, right, NULL, RULE_EXACT, 0, 0, 0, 0}
+#define RULE(name, left, right) \
+    {name, left, right, NULL, RULE_EXACT, 0, 0, 0, 0}
 #define RULE_IF(name, left, right, guard, cls) \
     {name, left, right, guard, cls, 0, 0, 0, 0}
 #define RULE_FN(name, cls, op, fn, text, example) \
