@@ -72,6 +72,8 @@ struct Source {
 /* Reads a whole file. NULL with a reason in err if it cannot be read, is
  * larger than 16 MiB, or is no UTF-8 text (a NUL byte, a bad sequence). */
 Source *source_read(Arena *a, const char *path, char *err, size_t err_bytes);
+bool source_is_text(const char *text, size_t n, char *err, size_t err_bytes);
+/* The text must be that; it is copied. */
 Source *source_text(Arena *a, const char *name, const char *text, size_t n);
 void source_place(Span at, uint32_t *line, uint32_t *col); // both from 1
 Span span_join(Span a, Span b);

@@ -41,7 +41,7 @@ static size_t utf8_length(const unsigned char *s, size_t n)
     return 0;
 }
 
-static bool check_text(const char *text, size_t n, char *err, size_t err_bytes)
+bool source_is_text(const char *text, size_t n, char *err, size_t err_bytes)
 {
     const unsigned char *s = (const unsigned char *)text;
     uint32_t line = 1;
@@ -107,7 +107,7 @@ Source *source_read(Arena *a, const char *path, char *err, size_t err_bytes)
         snprintf(err, err_bytes, "%s", strerror(errno));
     else if (n > SOURCE_MAX)
         snprintf(err, err_bytes, "larger than 16 MiB");
-    else if (check_text(text, n, err, err_bytes))
+    else if (source_is_text(text, n, err, err_bytes))
         s = source_text(a, path, text, n);
     fclose(in);
     arena_free(tmp);

@@ -25,6 +25,10 @@ static void check(Arena *unit, Diag *d, const Ast *tree, const Source *src)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
+    char err[200];
+
+    if (!source_is_text((const char *)bytes, n, err, sizeof err))
+        return -1; // refused by source_read; not worth keeping
     Arena *unit = arena_new();
     Diag *d = diag_new(unit);
     const Source *src =
