@@ -195,16 +195,15 @@ static KernelKind kernel_kind(Val core)
 
 enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16 };
 
-/* A shared result: panels of a contraction, else rows of the first dim. */
+/* A shared result: rows of the first dim. */
 static int64_t shared_tasks(const Kernel *k)
 {
     Shape s = k->root->type.shape;
     int d = 0;
     double most = k->flops_call + TASK_EXAMPLES * k->flops_example;
 
-    if (k->kind == KERNEL_CONTRACT)
-        return k->sched.tasks > 0 ? k->sched.tasks : 1;
-    if (k->kind == KERNEL_NEST || k->kind == KERNEL_CALL)
+    if (k->kind == KERNEL_CONTRACT || k->kind == KERNEL_NEST ||
+        k->kind == KERNEL_CALL)
         return 1;
     while (d < s.rank && s.dim[d] <= 1)
         d++;
@@ -233,7 +232,9 @@ Kernel *kernel_make(Lower *lo, Val root)
     estimate(k, w.before, w.after);
     if (k->kind == KERNEL_CONTRACT)
         k->sched = schedule_choose(k, lo->opt);
-    k->tasks = root->type.batched ? 0 : shared_tasks(k);
+    k->tasks = k->sched.tasks > 0     ? k->sched.tasks
+               : root->type.batched ? 0
+                                    : shared_tasks(k);
     k->parallel = k->tasks != 1 && k->kind != KERNEL_CALL;
     k->name = kernel_name(lo->a, k);
     VEC_PUSH(lo->a, &lo->p->kernel, k);

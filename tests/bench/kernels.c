@@ -1,0 +1,292 @@
+/*
+ * kernels.c -- single contractions through the JIT against the machine's peak.
+ *
+ *     bench_kernels [--cpu NAME] [--reps N] [SUBSTRING ...]
+ *
+ * One thread, f32. Each sample is divided by a loop of independent FMAs timed
+ * right before and after it, and time is what this thread got of its core, so
+ * that a busy or slow machine shows in both.
+ * Percentages count every multiplication of the plain formula. The median of
+ * the samples is shown, and the best.
+ */
+#include "codegen/emit.h"
+#include "support/kernel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* --- the peak ------------------------------------------------------------- */
+
+typedef void PeakFn(float *x, int64_t n);
+enum { CHAINS = 12 };
+
+typedef struct Peak {
+    PeakFn *fn;
+    int lanes;
+} Peak;
+
+/* void peak(ptr x, i64 n): n rounds of CHAINS independent vector FMAs. */
+static Peak make_peak(Arena *a, const char *cpu)
+{
+    char err[512];
+    Target *t = target_new(a, cpu, 2, err, sizeof err);
+    Emit e = {.a = a, .target = t, .c = LLVMContextCreate()};
+    int lanes = target_loop_options(t).vector_bytes / 4;
+    LLVMTypeRef arg[2], v;
+    LLVMValueRef x, acc[CHAINS], fn, at;
+    Module *m = NEW(a, Module);
+    EmitLoop l;
+    Peak p = {.lanes = lanes};
+    void *sym;
+
+    e.m = LLVMModuleCreateWithNameInContext("peak", e.c);
+    e.b = LLVMCreateBuilderInContext(e.c);
+    e.i64 = LLVMInt64TypeInContext(e.c);
+    e.f32 = LLVMFloatTypeInContext(e.c);
+    e.ptr = LLVMPointerTypeInContext(e.c, 0);
+    e.voidt = LLVMVoidTypeInContext(e.c);
+    target_module(t, e.m);
+    arg[0] = e.ptr;
+    arg[1] = e.i64;
+    fn = LLVMAddFunction(e.m, "peak", LLVMFunctionType(e.voidt, arg, 2, 0));
+    target_attributes(t, e.c, fn);
+    LLVMPositionBuilderAtEnd(e.b,
+                             LLVMAppendBasicBlockInContext(e.c, fn, "top"));
+    v = LLVMVectorType(e.f32, (unsigned)lanes);
+    x = LLVMBuildLoad2(e.b, v, LLVMGetParam(fn, 0), "");
+    LLVMSetAlignment(x, 4);
+    l = emit_loop(&e, fn, emit_int(&e, 0), LLVMGetParam(fn, 1), 1, "i");
+    for (int i = 0; i < CHAINS; i++)
+        emit_loop_carry(&e, &l, x);
+    for (int i = 0; i < CHAINS; i++)
+        emit_loop_next(&l, i, vec_fma(&e, l.carry[i], x, x));
+    emit_loop_end(&e, &l);
+    for (int i = 0; i < CHAINS; i++) {
+        acc[i] = l.carry[i];
+        at = emit_int(&e, i * lanes);
+        at = LLVMBuildGEP2(e.b, e.f32, LLVMGetParam(fn, 0), &at, 1, "");
+        LLVMSetAlignment(LLVMBuildStore(e.b, acc[i], at), 4);
+    }
+    LLVMBuildRetVoid(e.b);
+    *m = (Module){.a = a, .target = t, .c = e.c, .m = e.m};
+    sym = jit_symbol(codegen_jit(m, t, err, sizeof err), "peak");
+    memcpy(&p.fn, &sym, sizeof sym);
+    return p;
+}
+
+static double peak_gflops(const Peak *p)
+{
+    static float x[CHAINS * 16];
+    int64_t n = 20000;
+    double t;
+
+    for (int i = 0; i < 16; i++)
+        x[i] = 0.5f;
+    t = now();
+    p->fn(x, n);
+    return 2e-9 * (double)(n * CHAINS * p->lanes) / (now() - t);
+}
+
+/* --- what is timed -------------------------------------------------------- */
+
+static Val input(Graph *g, const char *name, bool batched, Shape s)
+{
+    return ir_input(g, INPUT_VAR, intern(name), type_of(DT_f32, batched, s));
+}
+
+/* H, W: of the padded input. */
+static Val conv(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    return ir_conv(g, input(g, "x", true, shape_of(3, H, H, C)),
+                   input(g, "w", false, shape_of(4, R, R, C, O)),
+                   (ConvDims){1, 1, 0, 0, 0, 0});
+}
+
+static Val conv_dw(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    return ir_conv_dw(g, input(g, "x", true, shape_of(3, H, H, C)),
+                      input(g, "dy", true,
+                            shape_of(3, H - R + 1, H - R + 1, O)),
+                      (ConvDims){1, 1, 0, 0, 0, 0}, R, R);
+}
+
+static Val dense(Graph *g, int64_t I, int64_t O, int64_t unused, int64_t mode)
+{
+    Val w = input(g, "w", false, shape_of(2, I, O));
+    Val x = input(g, "x", true, shape_of(1, mode == 1 ? O : I));
+    DotDims d = {.ncontract = 1};
+
+    (void)unused;
+    if (mode == 2) { // weight gradient
+        d = (DotDims){.sum_batch = true};
+        w = input(g, "dy", true, shape_of(1, O));
+    }
+    d.cy[0] = mode == 1; // 1: input gradient
+    return ir_dot(g, x, w, &d);
+}
+
+static const struct {
+    const char *name;
+    Val (*make)(Graph *g, int64_t, int64_t, int64_t, int64_t);
+    int64_t arg[4], batch;
+} rows[] = {
+    {"conv 5x5 1->32 @28", conv, {32, 1, 5, 32}, 128},
+    {"conv 5x5 32->1 @28 (dx)", conv, {32, 32, 5, 1}, 128},
+    {"conv_dw 5x5 1->32 @28", conv_dw, {32, 1, 5, 32}, 128},
+    {"conv 5x5 32->64 @14", conv, {18, 32, 5, 64}, 128},
+    {"conv 5x5 64->32 @14 (dx)", conv, {18, 64, 5, 32}, 128},
+    {"conv_dw 5x5 32->64 @14", conv_dw, {18, 32, 5, 64}, 128},
+    {"dense 3136->1024", dense, {3136, 1024, 0, 0}, 128},
+    {"dense 3136->1024 dx", dense, {3136, 1024, 0, 1}, 128},
+    {"dense 3136->1024 dw", dense, {3136, 1024, 0, 2}, 128},
+    {"dense 1024->10", dense, {1024, 10, 0, 0}, 128},
+    {"dense 1024->10 dx", dense, {1024, 10, 0, 1}, 128},
+    {"dense 1024->10 dw", dense, {1024, 10, 0, 2}, 128},
+    {"dense 784->300", dense, {784, 300, 0, 0}, 128},
+    {"conv 3x3 3->16 @32", conv, {34, 3, 3, 16}, 16},
+    {"conv 3x3 160->160 @32", conv, {34, 160, 3, 160}, 4},
+    {"conv_dw 3x3 160->160 @32", conv_dw, {34, 160, 3, 160}, 4},
+    {"conv 3x3 320->320 @16", conv, {18, 320, 3, 320}, 8},
+    {"conv_dw 3x3 320->320 @16", conv_dw, {18, 320, 3, 320}, 8},
+    {"conv 3x3 640->640 @8", conv, {10, 640, 3, 640}, 8},
+    {"conv_dw 3x3 640->640 @8", conv_dw, {10, 640, 3, 640}, 8},
+    {"conv 1x1 160->320 @16", conv, {16, 160, 1, 320}, 8},
+    {"conv 3x3 64->64 @6", conv, {8, 64, 3, 64}, 128},
+    {"conv_dw 3x3 64->64 @6", conv_dw, {8, 64, 3, 64}, 128},
+    {"batch 1: conv 5x5 32->64 @14", conv, {18, 32, 5, 64}, 1},
+    {"batch 1: dense 3136->1024", dense, {3136, 1024, 0, 0}, 1},
+    {"batch 1: dense 3136->1024 dx", dense, {3136, 1024, 0, 1}, 1},
+};
+
+static double flops_of(Val v, int64_t batch)
+{
+    const int64_t *w = v->src[1]->type.shape.dim;
+    double out = (double)shape_size(v->type.shape);
+
+    if (v->op == OP_conv)
+        return 2 * out * (double)(batch * w[0] * w[1] * w[2]);
+    if (v->op == OP_conv_dw)
+        return 2 * out * (double)(batch * w[0] * w[1]);
+    if (ir_dot_dims(v).sum_batch)
+        return 2 * out * (double)batch;
+    return 2 * out * (double)(batch * v->src[0]->type.shape.dim[0]);
+}
+
+static float *random_floats(int64_t n, bool fill)
+{
+    void *p = NULL;
+    uint32_t s = 12345;
+
+    if (posix_memalign(&p, 4096, (size_t)(n * 4 + 4096)))
+        exit(2);
+    for (int64_t i = 0; i < n; i++) {
+        s = s * 1664525u + 1013904223u;
+        ((float *)p)[i] = fill ? (float)(s >> 9) * 0x1p-23f - 0.5f : 0;
+    }
+    return p;
+}
+
+static int by_value(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+
+    return (a > b) - (a < b);
+}
+
+enum { REPS_MAX = 101 };
+
+static void time_one(const char *name, Val v, int64_t batch, const char *cpu,
+                     int reps, const Peak *peak)
+{
+    Arena *a = arena_new();
+    TestKernel *k = test_kernel(a, v, v, cpu, 3);
+    const Schedule *s = &k->k.sched;
+    double flops = flops_of(v, batch), share[REPS_MAX], ms[REPS_MAX], best = 0;
+    int64_t tasks = test_kernel_tasks(k, batch);
+    void *buf[4];
+    int inner = 1;
+
+    buf[0] = random_floats(shape_size(v->type.shape) *
+                           (v->type.batched ? batch : 1), false);
+    for (int i = 0; i < k->k.nread; i++) {
+        Type t = k->k.read[i]->type;
+        buf[1 + i] = random_floats(shape_size(t.shape) *
+                                   (t.batched ? batch : 1), true);
+    }
+    k->fn(buf, batch, 0, tasks);
+    {
+        double t = now();
+        k->fn(buf, batch, 0, tasks);
+        t = now() - t;
+        inner = t < 2e-3 ? (int)(2e-3 / (t + 1e-9)) + 1 : 1;
+    }
+    for (int r = 0; r < reps; r++) {
+        double before = peak_gflops(peak), after, t = now();
+
+        for (int i = 0; i < inner; i++)
+            k->fn(buf, batch, 0, tasks);
+        t = (now() - t) / inner;
+        after = peak_gflops(peak);
+        ms[r] = t * 1e3;
+        share[r] = 1e-9 * flops / t / (before > after ? before : after);
+        best = share[r] > best ? share[r] : best;
+    }
+    qsort(share, (size_t)reps, sizeof *share, by_value);
+    qsort(ms, (size_t)reps, sizeof *ms, by_value);
+    printf("%-30s %8.3f ms %5.1f %% (best %5.1f)  %s %2d x %d x %-2d %s\n",
+           name, ms[reps / 2], 100 * share[reps / 2], 100 * best,
+           s->form == FORM_INNER ? "inner" : "outer", s->mr, s->nr, s->lanes,
+           s->why);
+    fflush(stdout);
+    for (int i = 0; i <= k->k.nread; i++)
+        free(buf[i]);
+    test_kernel_free(k);
+    arena_free(a);
+}
+
+static bool wanted(const char *name, char **word, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strstr(name, word[i]))
+            return true;
+    return n == 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *cpu = NULL;
+    int reps = 9, at = 1;
+    Arena *a = arena_new();
+    Peak peak;
+
+    for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
+        if (!strcmp(argv[at], "--cpu"))
+            cpu = argv[at + 1];
+        else if (!strcmp(argv[at], "--reps"))
+            reps = atoi(argv[at + 1]);
+    }
+    if (reps < 1 || reps > REPS_MAX)
+        reps = 9;
+    peak = make_peak(a, cpu);
+    printf("peak %.1f GFLOP/s, %d lanes\n", peak_gflops(&peak), peak.lanes);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        Graph *g = graph_new(a);
+        const int64_t *x = rows[i].arg;
+
+        if (wanted(rows[i].name, argv + at, argc - at))
+            time_one(rows[i].name,
+                     rows[i].make(g, x[0], x[1], x[2], x[3]), rows[i].batch,
+                     cpu, reps, &peak);
+    }
+    return 0;
+}
