@@ -12,6 +12,7 @@
 typedef struct Order {
     signed char p[RANK_MAX];
     bool fixed; // else whatever a reader asks for
+    int chain;  // length of the longest chain of such values it is made of
 } Order;
 
 typedef struct Orders {

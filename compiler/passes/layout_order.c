@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { TRIES = 8 };
+enum { TRIES = 8, CHAIN_MAX = 500 };
 
 Order order_plain(int rank, bool fixed)
 {
@@ -181,6 +181,21 @@ static Order natural(const Orders *o, Val v)
     }
 }
 
+/* Values without an order are built by recursion, so chains are cut. */
+static void count_chain(Orders *o, Val v)
+{
+    Order *to = &o->at[v->id];
+
+    to->chain = 0;
+    for (int k = 0; k < v->nsrc && !to->fixed; k++) {
+        Order s = o->at[v->src[k]->id];
+        if (!s.fixed && s.chain >= to->chain)
+            to->chain = s.chain + 1;
+    }
+    if (to->chain > CHAIN_MAX)
+        *to = order_plain(v->type.shape.rank, true);
+}
+
 static void assign(Orders *o, Val *node, int n);
 
 /* Until the variables agree with their next values. */
@@ -214,6 +229,7 @@ static void assign(Orders *o, Val *node, int n)
         if (node[k]->op == OP_loop)
             assign_loop(o, node[k]->attr.loop);
         o->at[node[k]->id] = natural(o, node[k]);
+        count_chain(o, node[k]);
     }
 }
 

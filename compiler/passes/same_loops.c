@@ -9,8 +9,11 @@
 
 #include <string.h>
 
+enum { DEPTH_MAX = 20000 }; // deeper than this is taken to differ
+
 typedef struct Compare {
     Arena *tmp;
+    int depth;
     const Loop *a, *b;
     bool *related; // [a->n * b->n]
     VEC(const Loop *) inner_a;
@@ -76,12 +79,16 @@ static bool same(Compare *c, Val x, Val y)
         memcmp(x->attr.i, y->attr.i,
                (size_t)x->attr.n * sizeof x->attr.i[0]) != 0)
         return false;
-    if (!same_sources(c, x, y))
+    if (c->depth == DEPTH_MAX)
         return false;
-    if (x->op == OP_loop && !same_inner(c, x->attr.loop, y->attr.loop))
-        return false;
-    c->equal[x->id - c->lo] = y;
-    return true;
+    c->depth++;
+    bool ok = same_sources(c, x, y) &&
+              (x->op != OP_loop ||
+               same_inner(c, x->attr.loop, y->attr.loop));
+    c->depth--;
+    if (ok)
+        c->equal[x->id - c->lo] = y;
+    return ok;
 }
 
 bool *loops_related(Arena *tmp, const Loop *a, const Loop *b)

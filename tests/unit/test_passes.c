@@ -437,6 +437,23 @@ static void passes_are_idempotent(void **state)
     assert_text(text_of_func(p->a, &f), once);
 }
 
+/* Neither reverse mode nor the passes go down a chain by recursion. */
+static void long_chains_are_no_danger(void **state)
+{
+    Point *p = &((Bench *)*state)->p;
+    Graph *g = p->g;
+    Val x = image(p, 2), w = param(p, shape_of(2, (int64_t)3, (int64_t)2));
+    Val s = ir_reduce_all(g, OP_sum, w), v = w, y = x;
+
+    for (int k = 0; k < 20000; k++) {
+        v = ir_op1(g, OP_sin, ir_add(g, v, w));
+        y = ir_op1(g, OP_sin, ir_transpose(g, y, (int[]){0, 2, 1}));
+    }
+    s = ir_add(g, s, ir_reduce_all(g, OP_sum, v));
+    s = ir_add(g, s, ir_op1(g, OP_batch_sum, ir_reduce_all(g, OP_sum, y)));
+    optimized(p, ir_reduce_all(g, OP_sum, ir_op2(g, OP_grad, s, w)));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -454,6 +471,7 @@ int main(void)
         TEST(constants_are_folded),
         TEST(rewriting_is_bounded),
         TEST(passes_are_idempotent),
+        TEST(long_chains_are_no_danger),
     };
 
     return cmocka_run_group_tests_name("passes", tests, NULL, NULL);
