@@ -87,24 +87,25 @@ static int choose_row(const Contract *c)
     return best;
 }
 
-/* Cycles for one k step over all of M x N, in units of one vector FMA: an FMA
- * per accumulator, but never less than the chain of dependent ones allows,
- * nor than the loads take. */
+/* Time of one k step of a tile, in units of one vector FMA: an FMA for each
+ * accumulator, but never less than the chain of dependent ones allows, nor
+ * than the loads take, which cost a little in any case. */
+static double step_cost(double rows, double vectors)
+{
+    double fma = rows * vectors, loads = rows + vectors;
+
+    fma = fma < 8 ? 8 : fma;
+    return (fma < loads ? loads : fma) + 0.15 * loads;
+}
+
+/* Of one k step over all of M x N. */
 static double tile_cost(int64_t M, int64_t nvec, int mr, int nr)
 {
     int64_t tiles = ceil_div(M, mr), panels = nvec / nr, rest = nvec % nr;
     double rows = (double)M / (double)tiles;
-    double full = rows * nr, part = rows * (double)rest;
-    double loads = 0.6;
 
-    full = full < 8 ? 8 : full;
-    part = rest && part < 8 ? 8 : part;
-    if (full < loads * (rows + 2 * nr))
-        full = loads * (rows + 2 * nr);
-    if (rest && part < loads * (rows + 2 * (double)rest))
-        part = loads * (rows + 2 * (double)rest);
-    return (double)tiles * ((double)panels * (full + 0.5) +
-                            (rest ? part + 0.5 : 0));
+    return (double)tiles * ((double)panels * step_cost(rows, nr) +
+                            (rest ? step_cost(rows, (double)rest) : 0));
 }
 
 static void choose_tile(Schedule *s, int64_t M, int64_t nvec, int registers)

@@ -1,7 +1,8 @@
 /*
  * kernels.c -- single contractions through the JIT against the machine's peak.
  *
- *     bench_kernels [--cpu NAME] [--reps N] [SUBSTRING ...]
+ *     bench_kernels [--cpu NAME] [--reps N] [--tile MRxNR] [--kc N]
+ *                   [--unroll N] [SUBSTRING ...]
  *
  * One thread, f32. Each sample is divided by a loop of independent FMAs timed
  * right before and after it, and time is what this thread got of its core, so
@@ -205,11 +206,38 @@ static int by_value(const void *x, const void *y)
 
 enum { REPS_MAX = 101 };
 
+/* What the command line changes in every schedule; 0: nothing. */
+typedef struct Changes {
+    int mr, nr, unroll;
+    int64_t kc;
+} Changes;
+
+static TestKernel *make(Arena *a, Val v, const char *cpu, const Changes *c)
+{
+    TestKernel *k = test_kernel(a, v, v, cpu, 3);
+    Schedule s = k->k.sched;
+
+    if (!c->mr && !c->kc && !c->unroll)
+        return k;
+    if (c->mr) {
+        s.mr = c->mr;
+        s.nr = c->nr;
+    }
+    if (c->kc)
+        s.kc = c->kc;
+    if (c->unroll)
+        s.unroll = c->unroll;
+    s.tasks = 0;
+    s.blocks = 1;
+    test_kernel_free(k);
+    return test_kernel_as(a, v, v, cpu, 3, &s);
+}
+
 static void time_one(const char *name, Val v, int64_t batch, const char *cpu,
-                     int reps, const Peak *peak)
+                     int reps, const Peak *peak, const Changes *c)
 {
     Arena *a = arena_new();
-    TestKernel *k = test_kernel(a, v, v, cpu, 3);
+    TestKernel *k = make(a, v, cpu, c);
     const Schedule *s = &k->k.sched;
     double flops = flops_of(v, batch), share[REPS_MAX], ms[REPS_MAX], best = 0;
     int64_t tasks = test_kernel_tasks(k, batch);
@@ -267,6 +295,7 @@ int main(int argc, char **argv)
     const char *cpu = NULL;
     int reps = 9, at = 1;
     Arena *a = arena_new();
+    Changes change = {0};
     Peak peak;
 
     for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
@@ -274,6 +303,12 @@ int main(int argc, char **argv)
             cpu = argv[at + 1];
         else if (!strcmp(argv[at], "--reps"))
             reps = atoi(argv[at + 1]);
+        else if (!strcmp(argv[at], "--tile"))
+            sscanf(argv[at + 1], "%dx%d", &change.mr, &change.nr);
+        else if (!strcmp(argv[at], "--kc"))
+            change.kc = atoi(argv[at + 1]);
+        else if (!strcmp(argv[at], "--unroll"))
+            change.unroll = atoi(argv[at + 1]);
     }
     if (reps < 1 || reps > REPS_MAX)
         reps = 9;
@@ -286,7 +321,7 @@ int main(int argc, char **argv)
         if (wanted(rows[i].name, argv + at, argc - at))
             time_one(rows[i].name,
                      rows[i].make(g, x[0], x[1], x[2], x[3]), rows[i].batch,
-                     cpu, reps, &peak);
+                     cpu, reps, &peak, &change);
     }
     return 0;
 }
