@@ -3,8 +3,8 @@
  *
  * The order of additions is a function of the shape alone:
  *   - where the last dim is summed (along), 8 accumulators of f32 or 4 of f64
- *     take turns on it, four such groups if it is long, and what does not fill
- *     a vector is summed beside them;
+ *     take turns on it, four such groups if it is long, starting anew every 64
+ *     turns, and what does not fill a vector is summed beside them;
  *   - where the last dim stays (beside), its elements are computed side by
  *     side, each one's sum in order.
  * Each further dim sums the results of the dims inside it, starting from
@@ -13,7 +13,7 @@
  */
 #include "codegen/emit.h"
 
-enum { GROUPS = 4, SUMS_MAX = 8 };
+enum { GROUPS = 4, SUMS_MAX = 8, BLOCK = 64 };
 
 typedef struct Reduce {
     KernelEmit *k;
@@ -129,33 +129,65 @@ static LLVMValueRef value_along(Reduce *r, At at, LLVMValueRef i, int lanes)
     return emit_value(r->k, r->x, at);
 }
 
+/* Adds the vectors from .. to, a multiple of groups of them. */
+static void sum_between(Reduce *r, At at, LLVMValueRef *acc, int groups,
+                        LLVMValueRef from, LLVMValueRef to)
+{
+    Emit *e = r->k->e;
+    EmitLoop l = emit_loop(e, r->k->fn, from, to, (int64_t)r->lanes * groups,
+                           "run");
+
+    for (int g = 0; g < groups; g++)
+        emit_loop_carry(e, &l, acc[g]);
+    for (int g = 0; g < groups; g++) {
+        LLVMValueRef i = emit_index_add(e, l.i, emit_int(e, g * r->lanes));
+
+        emit_loop_next(&l, g, merge(r, l.carry[g],
+                                    value_along(r, at, i, r->lanes)));
+    }
+    emit_loop_end(e, &l);
+    for (int g = 0; g < groups; g++)
+        acc[g] = l.carry[g];
+}
+
+/* The same from 0 to `whole` in blocks, each with sums of its own. */
+static void sum_blocks(Reduce *r, At at, LLVMValueRef *acc, int groups,
+                       int64_t whole, int64_t block)
+{
+    Emit *e = r->k->e;
+    LLVMValueRef part[GROUPS], end, last;
+    EmitLoop l = emit_loop(e, r->k->fn, emit_int(e, 0), emit_int(e, whole),
+                           block, "block");
+
+    for (int g = 0; g < groups; g++) {
+        part[g] = acc[g];
+        emit_loop_carry(e, &l, acc[g]);
+    }
+    end = LLVMBuildAdd(e->b, l.i, emit_int(e, block), "");
+    last = LLVMBuildICmp(e->b, LLVMIntSLT, end, emit_int(e, whole), "");
+    end = LLVMBuildSelect(e->b, last, end, emit_int(e, whole), "end");
+    sum_between(r, at, part, groups, l.i, end);
+    for (int g = 0; g < groups; g++)
+        emit_loop_next(&l, g, merge(r, l.carry[g], part[g]));
+    emit_loop_end(e, &l);
+    for (int g = 0; g < groups; g++)
+        acc[g] = l.carry[g];
+}
+
 /* The run's whole vectors into acc[0..groups). */
 static void sum_vectors(Reduce *r, At at, LLVMValueRef *acc, int groups)
 {
     Emit *e = r->k->e;
     int64_t step = (int64_t)r->lanes * groups, whole = r->run / step * step;
-    EmitLoop l;
-    int g = 0;
+    int64_t block = BLOCK * step;
 
-    if (whole > step) {
-        l = emit_loop(e, r->k->fn, emit_int(e, 0), emit_int(e, whole), step,
-                      "run");
-        for (g = 0; g < groups; g++)
-            emit_loop_carry(e, &l, acc[g]);
-        for (g = 0; g < groups; g++) {
-            LLVMValueRef i = emit_index_add(e, l.i,
-                                            emit_int(e, g * r->lanes));
-
-            emit_loop_next(&l, g, merge(r, l.carry[g],
-                                        value_along(r, at, i, r->lanes)));
-        }
-        emit_loop_end(e, &l);
-        for (g = 0; g < groups; g++)
-            acc[g] = l.carry[g];
-    } else {
+    if (whole > 2 * block)
+        sum_blocks(r, at, acc, groups, whole, block);
+    else if (whole > step)
+        sum_between(r, at, acc, groups, emit_int(e, 0), emit_int(e, whole));
+    else
         whole = 0;
-    }
-    for (g = 0; whole + r->lanes <= r->run; g++, whole += r->lanes)
+    for (int g = 0; whole + r->lanes <= r->run; g++, whole += r->lanes)
         acc[g % groups] = merge(r, acc[g % groups],
                                 value_along(r, at, emit_int(e, whole),
                                             r->lanes));
