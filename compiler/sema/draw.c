@@ -21,15 +21,13 @@ static int64_t stream_of(Elab *e, const char *key)
     for (const char *s = key; *s; s++)
         h = (h ^ (unsigned char)*s) * 16777619u;
     for (h &= 0x7fffffff;; h = (h + 1) & 0x7fffffff) {
-        int k = 0;
-        while (k < e->streams.n && e->streams.at[k] != h)
-            k++;
-        if (k < e->streams.n && strcmp(e->stream_key.at[k], key) != 0)
+        const void *number = (const void *)(uintptr_t)(h + 1);
+        char *owner = names_get(&e->streams, number);
+        if (owner && strcmp(owner, key) != 0)
             continue;
-        if (k == e->streams.n) {
-            VEC_PUSH(e->a, &e->streams, h);
-            VEC_PUSH(e->a, &e->stream_key, key);
-        }
+        if (owner == NULL)
+            names_put(e->a, &e->streams, number,
+                      arena_printf(e->a, "%s", key));
         return h;
     }
 }

@@ -16,9 +16,11 @@ enum {
     DEPTH_MAX = 1000,       // nested expressions and statements, all calls
     EVALS_MAX = 3000000,    // expressions evaluated in one compilation
     NODES_MAX = 1000000,    // nodes of the graph
+    MEMORY_MAX_MIB = 4096,  // of the arena of a compilation
     UNROLL_MAX = 10000,     // passes of one `for`
     LOOPS_MAX = 12,         // nested `repeat`s
     ARGS_MAX = 64,          // arguments of a call
+    BINDINGS_MAX = 2000,    // names in one body
     KEYS_MAX = LOOPS_MAX + 1 // loop indices and the step, for draws
 };
 static const int64_t SIZE_MAX_ELEMENTS = (int64_t)1 << 31;
@@ -27,6 +29,15 @@ typedef struct Elab Elab;
 typedef struct Decl Decl;
 typedef struct Module Module;
 typedef struct Prim Prim;
+
+/* names.c: a table from interned names (or other pointers) to pointers. */
+typedef struct Names {
+    const void **key;
+    void **value;
+    uint32_t n, cap;
+} Names;
+void *names_get(const Names *t, const void *key); // NULL: none
+void names_put(Arena *a, Names *t, const void *key, void *value);
 
 /* --- values -------------------------------------------------------------- */
 
@@ -109,6 +120,7 @@ struct Module {
     const Ast *file;
     bool library; // embedded
     VEC(Decl *) decl;
+    Names by_name; // of the declarations
     VEC(Module *) uses;
 };
 
@@ -197,8 +209,8 @@ struct Elab {
     int nloops;
     int attacks;         // nested calls of attacks
     unsigned settled;    // leaves of draws that got their shape
-    VEC(int64_t) streams; // in use, each once
-    VEC(const char *) stream_key;
+    Names streams;       // stream number + 1 -> the key that has it
+    Names vars;          // path -> its VarDecl's index + 1, maybe stale
     VEC(Soft) soft;
     VEC(Decl *) net;     // instance of each net path, by first use
     int mute;            // > 0: a trial; messages are counted only

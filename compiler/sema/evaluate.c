@@ -45,29 +45,21 @@ void row_add(Elab *e, const char *name, Value v, Span span)
 
 /* --- records of attacks --------------------------------------------------------- */
 
-/* Appends the options of the program that the value depends on. */
+/* Appends the options that the value depends on. */
 static const char *options_of(Elab *e, const char *text, Val root)
 {
     Arena *tmp = arena_new();
-    VEC(const Loop *) loops = {0};
-    Val *all;
     int n;
+    Val *all = ir_topo(tmp, &root, 1, NULL, &n);
 
-    for (int l = -1; l < loops.n; l++) {
-        const Loop *in = l < 0 ? NULL : loops.at[l];
-        all = l < 0 ? ir_topo(tmp, &root, 1, NULL, &n)
-                    : ir_topo(tmp, in->next, in->n, in, &n);
-        for (int k = 0; k < n; k++) {
-            Val v = all[k];
-            if (v->op == OP_loop)
-                VEC_PUSH(tmp, &loops, v->attr.loop);
-            if (v->op != OP_input || v->attr.i[0] != INPUT_OPTION)
-                continue;
-            const char *mark = arena_printf(e->a, "{%s}", v->attr.s);
-            if (!strstr(text, mark))
-                text = arena_printf(e->a, "%s%s%s=%s", text,
-                                    *text ? ", " : "", v->attr.s, mark);
-        }
+    for (int k = 0; k < n; k++) {
+        Val v = all[k];
+        if (v->op != OP_input || v->attr.i[0] != INPUT_OPTION)
+            continue;
+        const char *mark = arena_printf(e->a, "{%s}", v->attr.s);
+        if (!strstr(text, mark))
+            text = arena_printf(e->a, "%s%s%s=%s", text, *text ? ", " : "",
+                                v->attr.s, mark);
     }
     arena_free(tmp);
     return text;
@@ -114,15 +106,18 @@ void attack_note(Elab *e, const Frame *f, const char *set, Val result)
 
 static void record_rows(Elab *e, EntryBuild *b)
 {
-    for (int k = 0; k < b->out.n; k++) {
+    for (int k = 0; k < b->out.n && b->attack.n; k++) {
         const char *text = "";
+        Arena *tmp = arena_new();
+        int *uses = ir_uses(tmp, e->g, &b->out.at[k], 1);
         for (int i = 0; i < b->attack.n; i++) {
             const AttackNote *a = &b->attack.at[i];
-            if (!ir_reaches(b->out.at[k], a->result) || strstr(text, a->text))
+            if (!uses[a->result->id] || strstr(text, a->text))
                 continue;
             text = arena_printf(e->a, "%s%s%s", text, *text ? "; " : "",
                                 a->text);
         }
+        arena_free(tmp);
         b->output.at[k].text = text;
     }
 }

@@ -12,6 +12,14 @@ bool eval_enter(Elab *e, Span at)
 {
     if (e->dead)
         return false;
+    if (e->evals % 1024 == 0 &&
+        arena_bytes(e->a) >> 20 > MEMORY_MAX_MIB) {
+        e->mute = 0;
+        sema_error(e, at, "compiling takes more than %d MiB; it was given up "
+                          "here", MEMORY_MAX_MIB);
+        e->dead = true;
+        return false;
+    }
     if (++e->evals > EVALS_MAX) {
         e->mute = 0; // even in a trial: nothing comes after this
         sema_error(e, at, "compiling takes more than %d steps; it was given up "

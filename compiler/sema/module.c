@@ -50,6 +50,7 @@ static void declare(Elab *e, Module *m, const Ast *ast, DeclKind kind)
     if (kind == DECL_CALLABLE)
         VEC_PUSH(e->a, &d->over, ast);
     VEC_PUSH(e->a, &m->decl, d);
+    names_put(e->a, &m->by_name, d->name, d);
 }
 
 static void use(Elab *e, Module *m, const Ast *ast)

@@ -282,7 +282,7 @@ static void demote(Elab *e, Val v)
         return;
     Arena *tmp = arena_new();
     int n;
-    Val *all = ir_topo(tmp, &v, 1, v->region, &n);
+    Val *all = ir_topo(tmp, &v, 1, NULL, &n);
     for (int i = 0; i < n; i++)
         if (all[i]->op == OP_input && all[i]->attr.i[0] == INPUT_OPTION)
             b->demoted[b->ndemoted++ % ARGS_MAX] = all[i]->attr.s;

@@ -26,6 +26,9 @@ void frame_bind(Elab *e, Frame *f, const char *name, Value v, Span span)
     if (b) {
         b->v = v;
         b->span = span;
+    } else if (f->bind.n == BINDINGS_MAX) {
+        sema_error(e, span, "more than %d names in one body", BINDINGS_MAX);
+        e->dead = true;
     } else {
         VEC_PUSH(e->a, &f->bind, ((Binding){name, v, span, -1, false}));
     }
@@ -33,10 +36,7 @@ void frame_bind(Elab *e, Frame *f, const char *name, Value v, Span span)
 
 Decl *module_own(Module *m, const char *name)
 {
-    for (int k = 0; k < m->decl.n; k++)
-        if (m->decl.at[k]->name == name)
-            return m->decl.at[k];
-    return NULL;
+    return names_get(&m->by_name, name);
 }
 
 Decl *module_find(Elab *e, Module *m, const char *name, Span at)

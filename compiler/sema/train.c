@@ -129,6 +129,9 @@ static void each_parameter(Elab *e, const Ast *s, Val loss, const char *prefix,
 {
     EntryBuild *b = e->entry;
     int found = 0, nvar = e->u->var.n;
+    Arena *tmp = arena_new();
+    int *uses = ir_uses(tmp, e->g, &loss, 1);
+    uint32_t known = graph_nnodes(e->g);
 
     for (int var = 0; var < nvar; var++) {
         const VarDecl *decl = &e->u->var.at[var];
@@ -136,22 +139,26 @@ static void each_parameter(Elab *e, const Ast *s, Val loss, const char *prefix,
             strncmp(decl->path, prefix, strlen(prefix)) != 0)
             continue;
         Val p = var_node(e, var);
-        if (!ir_reaches(loss, p))
+        if (p->id >= known || !uses[p->id])
             continue;
         found++;
         if (is_minimized(b, var)) {
             sema_error(e, s->span, "the parameter \"%s\" is minimized twice in "
                                    "one step", decl->path);
             sema_help(e, "minimize the sum, or say `over NET` in each");
-            return;
+            found = -1;
+            break;
         }
         VEC_PUSH(e->a, &b->minimized, var);
         if (b->kind == ENTRY_CHECK)
             continue;
         Val g = node_make(e, s->span, OP_grad, NULL, (Val[]){loss, p}, 2);
-        if (g == NULL || !update(e, step, var, p, g))
-            return;
+        if (g == NULL || !update(e, step, var, p, g)) {
+            found = -1;
+            break;
+        }
     }
+    arena_free(tmp);
     if (found)
         return;
     sema_error(e, s->kid[0]->span, "what is minimized depends on no parameter%s",

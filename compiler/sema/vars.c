@@ -11,10 +11,11 @@
 
 int var_find(Elab *e, const char *path)
 {
-    for (int k = 0; k < e->u->var.n; k++)
-        if (strcmp(e->u->var.at[k].path, path) == 0)
-            return k;
-    return -1;
+    const char *name = intern(path);
+    intptr_t k = (intptr_t)names_get(&e->vars, name) - 1;
+
+    return k >= 0 && k < e->u->var.n && e->u->var.at[k].path == name ? (int)k
+                                                                     : -1;
 }
 
 Val var_node(Elab *e, int var)
@@ -87,7 +88,7 @@ static bool is_initial(Elab *e, Val v, Span at)
     Arena *tmp = arena_new();
     const char *why = v->region ? "the index of a repeat" : NULL;
     int n;
-    Val *all = ir_topo(tmp, &v, 1, v->region, &n);
+    Val *all = ir_topo(tmp, &v, 1, NULL, &n);
 
     for (int k = 0; k < n && !why; k++) {
         InputKind kind = (InputKind)all[k]->attr.i[0];
@@ -185,6 +186,7 @@ static int declare(Elab *e, const Ast *s, const char *path, bool is_param,
         return -1;
     VEC_PUSH(e->a, &e->u->var,
              ((VarDecl){intern(path), type, is_param, node, s->name_span}));
+    names_put(e->a, &e->vars, intern(path), (void *)(intptr_t)e->u->var.n);
     return e->u->var.n - 1;
 }
 
@@ -215,7 +217,9 @@ void exec_param(Elab *e, const Ast *s)
     int var = declare(e, s, path, true, s->kid[0], s->kid[1]);
     frame_bind(e, f, s->text, var < 0 ? POISON : value_tensor(var_node(e, var)),
                s->name_span);
-    frame_find(f, s->text)->fixed = true;
+    Binding *b = frame_find(f, s->text);
+    if (b)
+        b->fixed = true;
 }
 
 void exec_state(Elab *e, const Ast *s)
@@ -236,6 +240,9 @@ void exec_state(Elab *e, const Ast *s)
                       s->kid[s->n - 1]);
     frame_bind(e, f, s->text, var < 0 ? POISON : state_current(e, var),
                s->name_span);
-    frame_find(f, s->text)->var = var;
-    frame_find(f, s->text)->fixed = true;
+    Binding *b = frame_find(f, s->text);
+    if (b) {
+        b->var = var;
+        b->fixed = true;
+    }
 }

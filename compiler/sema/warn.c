@@ -109,24 +109,24 @@ void warn_gradient(Elab *e, Val y, Val x, Span at)
 
 /* --- names nobody reads -------------------------------------------------------- */
 
-/* Is the name read anywhere in the tree? The target of an assignment is no
- * reading, but an index of it is. */
-static bool is_read(const Ast *x, const char *name)
+/* Collects the names that are read in the tree. The target of an assignment is
+ * no reading, but an index of it is. */
+static void find_reads(Elab *e, const Ast *x, Names *reads)
 {
     if (x == NULL)
-        return false;
+        return;
     if (x->kind == AST_name)
-        return x->text == name;
-    if (x->kind == AST_assign) {
-        const Ast *t = x->kid[0];
-        if (t->kind == AST_index && is_read(t, name))
-            return true;
-        return is_read(x->kid[1], name);
+        names_put(e->a, reads, x->text, (void *)1);
+    for (int k = 0; k < x->n; k++) {
+        bool target = x->kind == AST_assign && k == 0;
+        if (!target || x->kid[k]->kind == AST_index)
+            find_reads(e, x->kid[k], reads);
     }
-    for (int k = 0; k < x->n; k++)
-        if (is_read(x->kid[k], name))
-            return true;
-    return false;
+}
+
+static bool is_read(const Names *reads, const char *name)
+{
+    return names_get(reads, name) != NULL;
 }
 
 static void unused(Elab *e, Span at, const char *what, const char *name)
@@ -137,24 +137,24 @@ static void unused(Elab *e, Span at, const char *what, const char *name)
 
 /* Names assigned or declared in a body. A state counts as read by the
  * checkpoint. */
-static void unused_in(Elab *e, const Ast *body, const Ast *s)
+static void unused_in(Elab *e, const Names *reads, const Ast *s)
 {
     if (s == NULL)
         return;
     if (s->kind == AST_assign && s->kid[0]->kind == AST_name) {
-        if (!is_read(body, s->kid[0]->text))
+        if (!is_read(reads, s->kid[0]->text))
             unused(e, s->kid[0]->span, "name", s->kid[0]->text);
     } else if (s->kind == AST_param) {
-        if (!is_read(body, s->text))
+        if (!is_read(reads, s->text))
             unused(e, s->name_span, "parameter", s->text);
     } else if (s->kind == AST_block || s->kind == AST_repeat ||
                s->kind == AST_for_ || s->kind == AST_if_) {
         for (int k = 0; k < s->n; k++)
-            unused_in(e, body, s->kid[k]);
+            unused_in(e, reads, s->kid[k]);
     }
 }
 
-static void unused_formals(Elab *e, const Ast *c)
+static void unused_formals(Elab *e, const Names *reads, const Ast *c)
 {
     const Ast *list = formals_of(c);
     // an attack is called with the fields, an optimizer with p and g
@@ -162,28 +162,41 @@ static void unused_formals(Elab *e, const Ast *c)
                : is_flavour(c, "optimizer") ? 2 : 0;
 
     for (int k = from; k < list->n; k++)
-        if (!is_read(c, list->kid[k]->text))
+        if (!is_read(reads, list->kid[k]->text))
             unused(e, list->kid[k]->name_span, "argument", list->kid[k]->text);
+}
+
+/* What is declared in one callable or train. */
+static void unused_inside(Elab *e, const Ast *x)
+{
+    Names reads = {0};
+
+    find_reads(e, x, &reads);
+    if (x->kind == AST_callable)
+        unused_formals(e, &reads, x);
+    unused_in(e, &reads, x->kid[2]);
 }
 
 void warn_unused(Elab *e, const Ast *file)
 {
+    Names reads = {0};
+
     if (diag_nerrors(e->d) > 0)
         return;
+    find_reads(e, file, &reads);
     for (int k = 0; k < file->n; k++) {
         const Ast *x = file->kid[k];
         if (x->kind == AST_callable) {
             bool entry = is_flavour(x, "net") || is_flavour(x, "attack");
-            if (!entry && !is_read(file, x->text))
+            if (!entry && !is_read(&reads, x->text))
                 unused(e, x->name_span, x->flavour, x->text);
-            unused_formals(e, x);
-            unused_in(e, x, x->kid[2]);
+            unused_inside(e, x);
         } else if (x->kind == AST_consts || x->kind == AST_option) {
-            if (!is_read(file, x->text))
+            if (!is_read(&reads, x->text))
                 unused(e, x->name_span,
                        x->kind == AST_consts ? "const" : "option", x->text);
         } else if (x->kind == AST_train) {
-            unused_in(e, x, x->kid[2]);
+            unused_inside(e, x);
         }
     }
 }
