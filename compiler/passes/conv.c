@@ -11,9 +11,18 @@
  *     conv_dw(x, dy)           = conv_dw(pad(x), dy)
  *     conv_dx(dy, w)           = conv(pad(dy), w') at stride 1
  *
- * where w' is w with R and S reversed and C and O exchanged, and dy has
- * stride - 1 zeros between its elements and a frame that makes the result
- * H x W. The pad becomes part of the store of what produces its source.
+ * where w' is w with R and S reversed and C and O exchanged, and dy has a
+ * frame that makes the result H x W. The pad becomes part of the store of what
+ * produces its source.
+ *
+ * At stride s > 1 the rows of dx fall into s phases: with p = a + s q counted
+ * from the start of the padded x,
+ *     dx[a + s q] = sum over t of dy[q - t] w[a + s t]
+ * so every phase is a convolution of dy at stride 1 with every s-th tap. All
+ * phases together are one convolution with a channel for each (phase, C),
+ * whose result is dealt out to the pixels: no multiplication by the zeros that
+ * would otherwise stand between the elements of dy. Taps are filled up with
+ * zeros to a multiple of s (9 -> 16 for a 3x3 at stride 2, against 36).
  */
 #include "passes/rewrite.h"
 
@@ -79,23 +88,87 @@ static Val conv_dw_padded(Graph *g, Val v)
                       v->attr.i[7]);
 }
 
-/* The frame of dy: R-1-ph before, and after it what makes H of
- * lo + (Ho-1) sh + 1 + hi - (R-1). */
-static Val conv_dx(Graph *g, Val v)
+/* Stride 1. The frame of dy: R-1-ph before, and after it what makes H of
+ * lo + Ho + hi - (R-1). */
+static Val conv_dx_dense(Graph *g, Val v)
 {
     ConvDims c = ir_conv_dims(v);
     Val dy = v->src[0], w = v->src[1];
     const int64_t *r = w->type.shape.dim, *o = dy->type.shape.dim;
     int64_t H = v->attr.i[6], W = v->attr.i[7];
     int64_t lo[3] = {r[0] - 1 - c.ph_lo, r[1] - 1 - c.pw_lo, 0};
-    int64_t hi[3] = {H + r[0] - 1 - lo[0] - (o[0] - 1) * c.sh - 1,
-                     W + r[1] - 1 - lo[1] - (o[1] - 1) * c.sw - 1, 0};
-    int64_t interior[3] = {c.sh - 1, c.sw - 1, 0};
+    int64_t hi[3] = {H + r[0] - 1 - lo[0] - o[0],
+                     W + r[1] - 1 - lo[1] - o[1], 0};
 
     w = ir_transpose(g, w, (int[]){0, 1, 3, 2});
     w = ir_reverse(g, w, (int[]){0, 1}, 2);
-    return ir_conv(g, frame(g, dy, lo, hi, interior), w,
+    return ir_conv(g, frame(g, dy, lo, hi, (int64_t[]){0, 0, 0}), w,
                    (ConvDims){.sh = 1, .sw = 1});
+}
+
+/* One dim of a strided conv_dx: `phases` of them hold taps, each `taps`; a
+ * phase has `q` places; the result starts at `from`. */
+typedef struct Phases {
+    int64_t stride, phases, taps, q, from, size;
+} Phases;
+
+static Phases phases_of(int64_t r, int64_t stride, int64_t pad, int64_t size)
+{
+    Phases p = {.stride = stride, .from = pad, .size = size};
+
+    p.phases = r < stride ? r : stride;
+    p.taps = (r + stride - 1) / stride;
+    p.q = (size + pad + stride - 1) / stride;
+    return p;
+}
+
+/* w[R, S, C, O] -> [taps, taps, O, phase, phase, C], last three as one dim. */
+static Val phase_weights(Graph *g, Val w, Phases h, Phases v)
+{
+    const int64_t *d = w->type.shape.dim;
+    int64_t none[4] = {0}, C = d[2], O = d[3];
+    int64_t fill[4] = {h.taps * h.phases - d[0], v.taps * v.phases - d[1], 0, 0};
+
+    w = ir_pad(g, w, none, fill, none, 0);
+    w = ir_reshape(g, w, shape_of(6, h.taps, h.phases, v.taps, v.phases, C, O));
+    w = ir_reverse(g, w, (int[]){0, 2}, 2);
+    w = ir_transpose(g, w, (int[]){0, 2, 5, 1, 3, 4});
+    return ir_reshape(g, w,
+                      shape_of(4, h.taps, v.taps, O, h.phases * v.phases * C));
+}
+
+/* y[qh, qw, phase x phase x C] -> [H, W, C], each phase to its pixels. */
+static Val deal_out(Graph *g, Val y, Phases h, Phases v)
+{
+    int64_t C = y->type.shape.dim[2] / (h.phases * v.phases), none[5] = {0};
+    int64_t rest[5] = {0, h.stride - h.phases, 0, v.stride - v.phases, 0};
+    int64_t from[3] = {h.from, v.from, 0};
+    int64_t to[3] = {h.from + h.size, v.from + v.size, C};
+
+    y = ir_reshape(g, y, shape_of(5, h.q, v.q, h.phases, v.phases, C));
+    y = ir_transpose(g, y, (int[]){0, 2, 1, 3, 4});
+    if (rest[1] || rest[3])
+        y = ir_pad(g, y, none, rest, none, 0);
+    y = ir_reshape(g, y, shape_of(3, h.q * h.stride, v.q * v.stride, C));
+    return ir_slice(g, y, from, to, NULL);
+}
+
+static Val conv_dx(Graph *g, Val v)
+{
+    ConvDims c = ir_conv_dims(v);
+    Val dy = v->src[0], w = v->src[1];
+    const int64_t *r = w->type.shape.dim, *o = dy->type.shape.dim;
+
+    if (c.sh == 1 && c.sw == 1)
+        return conv_dx_dense(g, v);
+    Phases ph = phases_of(r[0], c.sh, c.ph_lo, v->attr.i[6]);
+    Phases pw = phases_of(r[1], c.sw, c.pw_lo, v->attr.i[7]);
+    int64_t lo[3] = {ph.taps - 1, pw.taps - 1, 0};
+    int64_t hi[3] = {ph.q - o[0], pw.q - o[1], 0};
+
+    dy = frame(g, dy, lo, hi, (int64_t[]){0, 0, 0});
+    return deal_out(g, ir_conv(g, dy, phase_weights(g, w, ph, pw),
+                               (ConvDims){.sh = 1, .sw = 1}), ph, pw);
 }
 
 static Val conv_padded_ex(Graph *g, Shape s)
