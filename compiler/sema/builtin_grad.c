@@ -47,6 +47,39 @@ static Val variable_of(Elab *e, const Arg *arg)
     return x;
 }
 
+/*
+ * Gradients computed from one another are expanded one after the other: an
+ * unrolled loop of them would take for ever. A derivative of a derivative is
+ * some times as large as what it differentiates, so their order is bounded too.
+ */
+static bool note_grad(Elab *e, Span at, const Val *src, GradNote *note)
+{
+    Arena *tmp = arena_new();
+    int *uses = ir_uses(tmp, e->g, src, 2);
+
+    *note = (GradNote){.depth = 1, .order = 1};
+    for (int k = 0; k < e->grads.n; k++) {
+        const GradNote *g = &e->grads.at[k];
+        if (!uses[g->val->id])
+            continue;
+        if (g->depth >= note->depth)
+            note->depth = g->depth + 1;
+        if (g->order >= note->order && ir_reaches(g->val, src[1]))
+            note->order = g->order + 1;
+    }
+    arena_free(tmp);
+    if (note->order > ORDER_MAX) {
+        sema_error(e, at, "a derivative of order %d: at most %d are possible",
+                   note->order, ORDER_MAX);
+    } else if (note->depth > GRADS_MAX) {
+        sema_error(e, at, "more than %d gradients are computed from one "
+                          "another", GRADS_MAX);
+        sema_help(e, "`for` is unrolled when compiling; in a `repeat` there "
+                     "is one gradient");
+    }
+    return note->order <= ORDER_MAX && note->depth <= GRADS_MAX;
+}
+
 Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
 {
     Val src[2] = {function_of(e, &arg[0]), NULL};
@@ -73,8 +106,14 @@ Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
                      "and differentiate in it");
         return POISON;
     }
+    GradNote note;
+    if (!note_grad(e, at, src, &note))
+        return POISON;
     warn_gradient(e, src[0], src[1], at);
-    return value_tensor(node_make(e, at, p->op, NULL, src, 2));
+    note.val = node_make(e, at, p->op, NULL, src, 2);
+    if (note.val)
+        VEC_PUSH(e->a, &e->grads, note);
+    return value_tensor(note.val);
 }
 
 /* --- lower, upper ------------------------------------------------------------- */

@@ -19,6 +19,8 @@ enum {
     MEMORY_MAX_MIB = 4096,  // of the arena of a compilation
     UNROLL_MAX = 10000,     // passes of one `for`
     LOOPS_MAX = 12,         // nested `repeat`s
+    GRADS_MAX = 60,         // gradients computed from one another
+    ORDER_MAX = 6,          // derivatives of derivatives
     ARGS_MAX = 64,          // arguments of a call
     BINDINGS_MAX = 2000,    // names in one body
     KEYS_MAX = LOOPS_MAX + 1 // loop indices and the step, for draws
@@ -170,6 +172,12 @@ typedef struct Soft { // a value made by softmax or log_softmax
     const char *by;
 } Soft;
 
+typedef struct GradNote { // a gradient
+    Val val;
+    int depth; // 1: computed from no other gradient
+    int order; // 1: none of them depends on its variable
+} GradNote;
+
 typedef struct EntryBuild {
     EntryKind kind;
     const char *key;     // of its random streams
@@ -212,6 +220,7 @@ struct Elab {
     Names streams;       // stream number + 1 -> the key that has it
     Names vars;          // path -> its VarDecl's index + 1, maybe stale
     VEC(Soft) soft;
+    VEC(GradNote) grads;
     VEC(Decl *) net;     // instance of each net path, by first use
     int mute;            // > 0: a trial; messages are counted only
     int nmuted;
