@@ -56,6 +56,7 @@ static void batch_block(Batch *b)
     EmitLoop l, in;
 
     l = emit_loop(e, k->fn, emit_int(e, 0), k->n, CHUNK, "chunk");
+    l.unroll_off = true;
     for (int v = 0; v < b->nv; v++)
         emit_loop_carry(e, &l, zero);
     end = LLVMBuildAdd(e->b, l.i, emit_int(e, CHUNK), "");
@@ -101,6 +102,7 @@ static void batch_run(Batch *b, LLVMValueRef from, LLVMValueRef to, int most)
         b->lanes = pass < 2 ? most : 1;
         b->nv = pass ? 1 : VECTORS;
         l = emit_loop(e, b->k->fn, from, stop, width[pass], "e");
+        l.unroll_off = true;
         *(b->dim < 0 ? &b->at.flat : &b->at.i[b->dim]) = l.i;
         batch_block(b);
         emit_loop_end(e, &l);

@@ -144,6 +144,7 @@ static void map_dims(KernelEmit *k, At at, int d, int row)
         run_known(k, &r, s.dim[d]);
     } else {
         l = emit_loop(e, k->fn, emit_int(e, 0), emit_int(e, s.dim[d]), 1, "i");
+        l.unroll_off = true;
         at.i[d] = l.i;
         map_dims(k, at, d + 1, row);
         emit_loop_end(e, &l);
@@ -163,6 +164,7 @@ static void map_examples(KernelEmit *k)
         return;
     }
     l = emit_loop(e, k->fn, k->lo, k->hi, 1, "example");
+    l.unroll_off = true;
     at.example = l.i;
     if (emit_is_flat(k, root, false)) {
         Run r = {.at = at, .dim = -1, .lanes = emit_lanes(e, root->type.dt)};
@@ -194,6 +196,7 @@ static void map_shared(KernelEmit *k)
         return;
     }
     l = emit_loop(e, k->fn, from, to, 1, "row");
+    l.unroll_off = true;
     at.i[row] = l.i;
     for (int d = 0; d < row; d++)
         at.i[d] = emit_int(e, 0);

@@ -322,6 +322,7 @@ static void reduce_blocks(Reduce *r, At at, LLVMValueRef from, LLVMValueRef to,
 {
     EmitLoop l = emit_loop(r->k->e, r->k->fn, from, to, width, "c");
 
+    l.unroll_off = true;
     reduce_block(r, at, l.i);
     emit_loop_end(r->k->e, &l);
 }
@@ -423,6 +424,7 @@ static void kept_dims(Reduce *r, At at, int d, int out, int skip, Inner *inner)
     if (!k->k->root->type.batched && out == emit_row_dim(root))
         emit_rows(k, root, &from, &to);
     l = emit_loop(e, k->fn, from, to, 1, "i");
+    l.unroll_off = true;
     at.i[d] = l.i;
     kept_dims(r, at, d + 1, out + 1, skip, inner);
     emit_loop_end(e, &l);
@@ -463,6 +465,7 @@ void emit_reduce(KernelEmit *k)
         return;
     }
     l = emit_loop(k->e, k->fn, k->lo, k->hi, 1, "example");
+    l.unroll_off = true;
     at.example = l.i;
     reduce_example(&r, at);
     emit_loop_end(k->e, &l);

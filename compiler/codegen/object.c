@@ -37,6 +37,9 @@ void module_optimize(Module *m)
     snprintf(pipeline, sizeof pipeline, "default<O%d>",
              target_opt_level(m->target));
     opt = LLVMCreatePassBuilderOptions();
+    // Kernels come as vectors already; what is scalar is meant to be.
+    LLVMPassBuilderOptionsSetLoopVectorization(opt, 0);
+    LLVMPassBuilderOptionsSetSLPVectorization(opt, 0);
     e = LLVMRunPasses(m->m, pipeline, target_machine(m->target), opt);
     LLVMDisposePassBuilderOptions(opt);
     if (e) {
