@@ -61,6 +61,20 @@ V tile_operand(Tiler *t, const Tile *at, int which)
                     x);
 }
 
+V tile_multiply_add(Tiler *t, V x, V y, V z)
+{
+    LLVMBuilderRef b = t->e->b;
+
+    if (t->dt == DT_bool)
+        return LLVMBuildOr(b, LLVMBuildAnd(b, x, y, ""), z, "");
+    if (!dtype_real(t->dt))
+        return LLVMBuildAdd(b, LLVMBuildMul(b, x, y, ""), z, "");
+    // x86 before AVX2 has no fused instruction; the library's is slow.
+    if (t->e->opt.vector_bytes < 32 && t->e->opt.registers < 32)
+        return LLVMBuildFAdd(b, LLVMBuildFMul(b, x, y, ""), z, "");
+    return vec_fma(t->e, x, y, z);
+}
+
 /* --- tiles ---------------------------------------------------------------- */
 
 static V smaller(Tiler *t, V x, V y)

@@ -14,17 +14,6 @@ typedef struct Walk {
     V acc[ACC_MAX];
 } Walk;
 
-static V multiply_add(Tiler *t, V x, V y, V z)
-{
-    LLVMBuilderRef b = t->e->b;
-
-    if (t->dt == DT_bool)
-        return LLVMBuildOr(b, LLVMBuildAnd(b, x, y, ""), z, "");
-    if (!dtype_real(t->dt))
-        return LLVMBuildAdd(b, LLVMBuildMul(b, x, y, ""), z, "");
-    return vec_fma(t->e, x, y, z);
-}
-
 static Axis row_axis(const Tiler *t)
 {
     return t->s->row >= 0 ? t->c.row[t->s->row] : (Axis){.extent = 1};
@@ -52,7 +41,7 @@ static void step(Walk *w, V a, V b, int width)
 
             if (row.b)
                 y[j] = load(t, b, j * t->c.n.b + i * row.b, width);
-            *acc = multiply_add(t, x, y[j], *acc);
+            *acc = tile_multiply_add(t, x, y[j], *acc);
         }
     }
 }

@@ -59,7 +59,8 @@ static void step(Walk *w, V a, V b, int64_t u)
                            tile_gep(t, a, at ? tile_int(t, at) : NULL), "");
         x = emit_splat(t->e, x, lanes);
         for (int j = 0; j < nv; j++)
-            w->acc[i * nv + j] = vec_fma(t->e, x, vec[j], w->acc[i * nv + j]);
+            w->acc[i * nv + j] = tile_multiply_add(t, x, vec[j],
+                                                   w->acc[i * nv + j]);
     }
 }
 

@@ -52,6 +52,7 @@ V tile_add(Tiler *t, V x, V y);                // NULL is 0
 V tile_scale(Tiler *t, V x, int64_t c);        // NULL is 0
 V tile_operand(Tiler *t, const Tile *at, int which); // 'a', 'b', 'c': address
 V tile_int(Tiler *t, int64_t x);
+V tile_multiply_add(Tiler *t, V x, V y, V z); // x y + z
 
 /* emit_tile.c, emit_inner.c: sum, then store. */
 void tile_outer(Tiler *t, const Tile *at);

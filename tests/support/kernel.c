@@ -9,6 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *test_cpu(const char *cpu)
+{
+#ifdef __x86_64__
+    if (cpu && strcmp(cpu, "x86-64-v3") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+                   ? cpu
+                   : NULL;
+    return cpu;
+#else
+    (void)cpu;
+    return NULL;
+#endif
+}
+
 static Buffer *buffer_of(Arena *a, Val v)
 {
     Buffer *b = NEW(a, Buffer);
@@ -56,7 +70,7 @@ TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
     char err[512];
     LLVMValueRef fn;
     Emit e;
-    void *at;
+    void *at = NULL;
 
     t->a = a;
     t->k.core = core;
@@ -83,7 +97,6 @@ TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
     *t->module = (Module){.a = a, .target = t->target, .c = e.c, .m = e.m,
                           .opt = {.verify = true, .keep_ir = true}};
     LLVMDisposeBuilder(e.b);
-    at = NULL;
     {
         const char *name = intern(LLVMGetValueName(fn));
 

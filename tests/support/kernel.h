@@ -17,6 +17,9 @@ typedef struct TestKernel {
     RnnKernelFn *fn; // buf: dst, then the inputs in the order of k.read
 } TestKernel;
 
+/* `cpu` if code for it runs here, else NULL (the host). */
+const char *test_cpu(const char *cpu);
+
 /* The kernel of `root`, whose contraction or nest is `core` and which reads
  * OP_input nodes only. cpu NULL: the host. Ends the process with a message if
  * it cannot be compiled. */

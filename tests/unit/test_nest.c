@@ -15,7 +15,7 @@ static Arena *arena;
 /* Compiles c->y for a processor, runs it whole and cut, compares. */
 static void check_on(Graph *g, OpCase *c, const char *cpu, int number)
 {
-    TestKernel *t = test_kernel(arena, c->y, c->y, cpu, 2);
+    TestKernel *t = test_kernel(arena, c->y, c->y, test_cpu(cpu), 2);
     Tensor want = op_case_eval(arena, g, c), in[OP_CASE_IN], got;
     DType dt = c->y->type.dt;
 
