@@ -194,11 +194,14 @@ static void rows(Tiler *t, int i, int stop, Tile at,
         inside(t, at);
         return;
     }
-    if (t->c.row[i].extent) {
+    if (!t->c.row[i].extent) {
+        example_range(t, &from, &to);
+    } else if (i == 1 && t->part_from) {
+        from = t->part_from;
+        to = t->part_to;
+    } else {
         from = tile_int(t, 0);
         to = tile_int(t, t->c.row[i].extent);
-    } else {
-        example_range(t, &from, &to);
     }
     l = emit_loop(t->e, t->k->fn, from, to, 1, "row");
     t->row[i] = l.i;
@@ -309,6 +312,27 @@ static V remainder_of(Tiler *t, V *x, int64_t n)
     return n == 1 ? NULL : r;
 }
 
+/* The i-th of n ranges that 0 .. total is cut into. */
+static void cut_range(Tiler *t, V i, int64_t n, int64_t total, V *from, V *to)
+{
+    V next = tile_add(t, i, tile_int(t, 1)), parts = tile_int(t, n);
+
+    *from = LLVMBuildSDiv(t->e->b, tile_scale(t, i, total), parts, "");
+    *to = LLVMBuildSDiv(t->e->b, tile_scale(t, next, total), parts, "");
+}
+
+/* Task number x = (example, part of its rows). */
+static void one_part(Tiler *t, V x)
+{
+    V part = remainder_of(t, &x, t->s->parts);
+
+    cut_range(t, part, t->s->parts, t->c.row[1].extent, &t->part_from,
+              &t->part_to);
+    t->row[0] = x;
+    panels(t, (Tile){0});
+    t->row[0] = t->part_from = t->part_to = NULL;
+}
+
 /* Task number x = (outside rows, panel, block of tiles), row-major. */
 static void one_task(Tiler *t, V x)
 {
@@ -317,15 +341,10 @@ static void one_task(Tiler *t, V x)
 
     if (t->s->blocks > 1) {
         int64_t M = t->c.row[t->s->row].extent;
-        int64_t ntile = (M + t->s->mr - 1) / t->s->mr;
         V i = remainder_of(t, &x, t->s->blocks);
-        V total = tile_int(t, t->s->blocks), next;
 
-        next = tile_add(t, i, tile_int(t, 1));
-        t->tile_from = LLVMBuildSDiv(t->e->b, tile_scale(t, i, ntile), total,
-                                     "");
-        t->tile_to = LLVMBuildSDiv(t->e->b, tile_scale(t, next, ntile), total,
-                                   "");
+        cut_range(t, i, t->s->blocks, (M + t->s->mr - 1) / t->s->mr,
+                  &t->tile_from, &t->tile_to);
     }
     t->task_panel = n > 1 ? remainder_of(t, &x, n) : NULL;
     for (int i = t->s->outside; i-- > 0;)
@@ -342,6 +361,12 @@ static void tasks(Tiler *t)
     int64_t n = t->k->k->tasks;
     EmitLoop l;
 
+    if (n == 0 && t->s->parts > 1) {
+        l = emit_loop(t->e, t->k->fn, t->k->lo, t->k->hi, 1, "part");
+        one_part(t, l.i);
+        emit_loop_end(t->e, &l);
+        return;
+    }
     if (n <= 1) {
         rows(t, 0, t->s->outside, (Tile){0}, panels);
         return;

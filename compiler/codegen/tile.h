@@ -34,6 +34,7 @@ typedef struct Tiler {
     V pack;              // a packed block of B
     V task_panel;        // NULL: all; else this task's
     V tile_from, tile_to; // tiles of this task; NULL: all
+    V part_from, part_to; // of row axis 1; NULL: all
     V stage;             // room for one tile, for long epilogues
 } Tiler;
 

@@ -70,6 +70,7 @@ typedef struct Schedule {
     int row;       // the row axis the tile runs along; -1: a tile of one row
     int outside;   // row axes outside the loop over panels: the first ones
     int64_t blocks; // of tiles along a row, each a task of its own
+    int64_t parts; // > 1: an example is this many tasks, cut along row axis 1
     int kb;        // the reduction axis cut into blocks of kc
     Pack pack;     // how a block of B comes to rows of nr vectors
     const char *why; // one clause, for dump and info

@@ -25,7 +25,9 @@ enum {
     BLOCK_BYTES = 384 * 1024, // of operands re-read per tile
     TASKS = 16,              // enough to share among threads
     MIN_REUSE = 8,           // rows that pay for packing
-    TASK_FLOPS = 1 << 15
+    TASK_FLOPS = 1 << 15,
+    PARTS = 8,               // of an example
+    PART_FLOPS = 1 << 20     // of an example worth cutting
 };
 
 static int64_t extent_of(Axis x)
@@ -250,23 +252,35 @@ static double flops_of(const Contract *c)
     return f;
 }
 
+/* A per-example result: panels, if nothing outside them varies with the
+ * examples and they share out evenly; else examples, a large one in parts of
+ * its rows, so that a batch of one is shared out too. */
+static void choose_batch_tasks(Schedule *s, const Contract *c, int64_t outer,
+                               int64_t panels)
+{
+    if (outer && (panels >= 8 || panels == 4 || panels == 6)) {
+        s->tasks = panels * outer;
+        return;
+    }
+    if (s->outside == 1 && !c->row[0].extent && c->nrow > 2 && s->row != 1 &&
+        s->kc == 0 && flops_of(c) / EXAMPLES >= PART_FLOPS)
+        s->parts = c->row[1].extent < PARTS ? c->row[1].extent : PARTS;
+}
+
 /* Tasks are outside rows x panels x blocks of tiles. */
 static void choose_tasks(Schedule *s, const Kernel *k, const Contract *c)
 {
     int64_t panels = ceil_div(c->n.extent, s->nr * s->lanes), outer = 1, tiles;
-    int64_t M = s->row >= 0 ? c->row[s->row].extent : 1;
 
     s->blocks = 1;
     for (int i = 0; i < s->outside; i++)
         if (i != s->row)
             outer *= c->row[i].extent;
     if (k->core->type.batched) {
-        // Few, wide tasks leave the examples to be shared out instead.
-        if (outer && s->row >= 0 && !M && panels >= 4)
-            s->tasks = panels * outer;
+        choose_batch_tasks(s, c, outer, panels);
         return;
     }
-    tiles = ceil_div(M, s->mr);
+    tiles = s->row >= 0 ? ceil_div(c->row[s->row].extent, s->mr) : 1;
     if (outer * panels < TASKS)
         s->blocks = ceil_div(TASKS, outer * panels);
     if (s->blocks > tiles / 2)

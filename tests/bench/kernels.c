@@ -227,7 +227,7 @@ static TestKernel *make(Arena *a, Val v, const char *cpu, const Changes *c)
         s.kc = c->kc;
     if (c->unroll)
         s.unroll = c->unroll;
-    s.tasks = 0;
+    s.tasks = s.parts = 0;
     s.blocks = 1;
     test_kernel_free(k);
     return test_kernel_as(a, v, v, cpu, 3, &s);

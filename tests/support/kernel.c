@@ -119,7 +119,9 @@ TestKernel *test_kernel(Arena *a, Val root, Val core, const char *cpu,
 
 int64_t test_kernel_tasks(const TestKernel *t, int64_t n)
 {
-    return t->k.tasks ? t->k.tasks : n;
+    int64_t parts = t->k.sched.parts > 1 ? t->k.sched.parts : 1;
+
+    return t->k.tasks ? t->k.tasks : n * parts;
 }
 
 void test_kernel_free(TestKernel *t)
