@@ -63,7 +63,8 @@ bool walk_edge(Val y, int k)
 {
     Val x = y->src[k];
 
-    if (op_info[y->op].grad != GRAD_OWN)
+    // ad_active is also asked before the grads in e are expanded
+    if (op_info[y->op].grad != GRAD_OWN && y->op != OP_grad)
         return false;
     if (y->op != OP_loop && !dtype_real(y->type.dt))
         return false;

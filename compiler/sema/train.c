@@ -3,11 +3,14 @@
  * the new ones.
  *
  * `minimize e using o(..)` calls the optimizer once for each parameter that e
- * depends on, with the parameter and the derivative of the batch's mean of e.
- * All derivatives are taken at the old values. A CHECK entry elaborates the
- * same body in f64 and returns the derivatives themselves.
+ * depends on along a path that gradients pass, with the parameter and the
+ * derivative of the batch's mean of e. All derivatives are taken at the old
+ * values. A CHECK entry elaborates the same body in f64 and returns the
+ * derivatives themselves.
  */
 #include "sema/elab.h"
+
+#include "autodiff/autodiff.h"
 
 #include <math.h>
 #include <string.h>
@@ -139,7 +142,7 @@ static void each_parameter(Elab *e, const Ast *s, Val loss, const char *prefix,
             strncmp(decl->path, prefix, strlen(prefix)) != 0)
             continue;
         Val p = var_node(e, var);
-        if (p->id >= known || !uses[p->id])
+        if (p->id >= known || !uses[p->id] || !ad_active(loss, p, NULL))
             continue;
         found++;
         if (is_minimized(b, var)) {
@@ -286,7 +289,8 @@ static void check_outputs(Elab *e, EntryBuild *b, Span span)
     for (int k = 0; k < b->data->nfield; k++) {
         Val x = field_value(e, &b->data->field[k]).val;
         Val src[2] = {b->loss, x};
-        if (dtype_real(x->type.dt) && ir_reaches(b->loss, x))
+        if (dtype_real(x->type.dt) && ir_reaches(b->loss, x) &&
+            ad_active(b->loss, x, NULL))
             entry_output(e, OUT_TENSOR, -1 - k, b->data->field[k].name, "",
                          span, node_make(e, span, OP_grad, NULL, src, 2));
     }

@@ -380,6 +380,21 @@ static void test_settings_of_an_optimizer_may_be_options(void **state)
     program_free(&p);
 }
 
+static void test_parameters_behind_stop_gradient_stay(void **state)
+{
+    Program p = program_ok(
+        NET "net h(x: real[3]) = dense(x, 1)\n"
+            "train on d.train { g = grad(logsumexp(f(x)), x)\n"
+            " minimize sum(g * g) + stop_gradient(h(x)[0])"
+            " using sgd(lr: 0.1) }\n");
+    Entry *e = program_entry(&p, ENTRY_TRAIN, NULL);
+
+    (void)state;
+    assert_int_equal(e->func.nout, 3); // weight, bias, loss
+    assert_string_equal(e->output[0].name, "f.dense1.weight");
+    program_free(&p);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -404,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_consts_fold),
         cmocka_unit_test(test_defines_replace_consts),
         cmocka_unit_test(test_later_phases_are_named),
+        cmocka_unit_test(test_parameters_behind_stop_gradient_stay),
         cmocka_unit_test(test_settings_of_an_optimizer_may_be_options),
     };
 
