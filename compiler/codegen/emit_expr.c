@@ -7,7 +7,7 @@
  */
 #include "codegen/emit.h"
 
-/* --- types and constants ------------------------------------------------------ */
+/* --- types and constants ------------------------------------------------- */
 
 static LLVMTypeRef widen(LLVMTypeRef t, int lanes)
 {
@@ -58,7 +58,7 @@ LLVMValueRef emit_num(Emit *e, DType dt, int lanes, double x)
     return emit_splat(e, c, lanes);
 }
 
-/* --- index arithmetic ----------------------------------------------------------- */
+/* --- index arithmetic ---------------------------------------------------- */
 
 static bool is_int(LLVMValueRef x, int64_t c)
 {
@@ -121,7 +121,7 @@ LLVMValueRef emit_address(Emit *e, LLVMValueRef base, Type t, At at)
     return LLVMBuildGEP2(e->b, emit_mem_type(e, t.dt), base, &x, 1, "at");
 }
 
-/* --- memory ----------------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------- */
 
 bool emit_in_place(const Kernel *k, Val v)
 {
@@ -180,7 +180,7 @@ void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value)
     LLVMSetAlignment(s, (unsigned)dtype_bytes(t.dt));
 }
 
-/* --- values made once --------------------------------------------------------------- */
+/* --- values made once ---------------------------------------------------- */
 
 typedef struct Known Known;
 struct Known {

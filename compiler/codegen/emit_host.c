@@ -76,8 +76,10 @@ static LLVMValueRef worth_splitting(Host *h, const Kernel *k)
 
 static void set_pointer(Host *h, int i, LLVMValueRef p)
 {
-    LLVMBuildStore(h->e->b, p,
-                   host_element(h->e, h->e->ptr, h->pointers, emit_int(h->e, i)));
+    Emit *e = h->e;
+
+    LLVMBuildStore(e->b, p,
+                   host_element(e, e->ptr, h->pointers, emit_int(e, i)));
 }
 
 static int probe_type(Type t)

@@ -19,7 +19,7 @@ struct KernelTable {
     VEC(Made) list;
 };
 
-/* --- the key --------------------------------------------------------------- */
+/* --- the key ------------------------------------------------------------- */
 
 typedef struct Key {
     Arena *tmp;
@@ -104,7 +104,7 @@ static const char *key_of(Arena *tmp, const Kernel *k)
     return key.text;
 }
 
-/* --- the functions ----------------------------------------------------------- */
+/* --- the functions ------------------------------------------------------- */
 
 static const char *symbol(Arena *a, const Kernel *k, int number)
 {

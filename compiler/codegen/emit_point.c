@@ -39,7 +39,7 @@ static V equal(const Point *p, V x, V y)
                    : LLVMBuildICmp(p->b, LLVMIntEQ, x, y, "");
 }
 
-/* --- one source ------------------------------------------------------------ */
+/* --- one source ---------------------------------------------------------- */
 
 static V emit_neg(const Point *p, V *x)
 {
@@ -197,7 +197,7 @@ static V emit_cast(const Point *p, V *x)
     return LLVMBuildFPCast(p->b, x[0], t, "");
 }
 
-/* --- two and three sources -------------------------------------------------- */
+/* --- two and three sources ----------------------------------------------- */
 
 static V emit_add(const Point *p, V *x)
 {
@@ -328,7 +328,7 @@ static V emit_select(const Point *p, V *x)
     return pick(p, x[0], x[1], x[2]);
 }
 
-/* --- the table ---------------------------------------------------------------- */
+/* --- the table ----------------------------------------------------------- */
 
 typedef V PointFn(const Point *p, V *x);
 
@@ -356,7 +356,7 @@ LLVMValueRef emit_point(Emit *e, Val v, LLVMValueRef *x, int lanes)
     return row[v->op](&p, x);
 }
 
-/* --- reductions ---------------------------------------------------------------- */
+/* --- reductions ---------------------------------------------------------- */
 
 static Point point_of(Emit *e, DType dt, int lanes)
 {

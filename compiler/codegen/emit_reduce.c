@@ -78,7 +78,7 @@ static LLVMValueRef join_lanes(Reduce *r, LLVMValueRef v, int lanes)
     return v;
 }
 
-/* --- the summed dims ------------------------------------------------------- */
+/* --- the summed dims ----------------------------------------------------- */
 
 typedef Sums Leaf(Reduce *r, At at);
 
@@ -117,7 +117,7 @@ static Sums sum_dims(Reduce *r, At at, int d, int skip, Leaf *leaf)
     return out;
 }
 
-/* --- along ----------------------------------------------------------------- */
+/* --- along --------------------------------------------------------------- */
 
 static LLVMValueRef value_along(Reduce *r, At at, LLVMValueRef i, int lanes)
 {
@@ -275,7 +275,7 @@ static void plan_along(Reduce *r)
             r->run *= r->s.dim[d];
 }
 
-/* --- beside ---------------------------------------------------------------- */
+/* --- beside -------------------------------------------------------------- */
 
 static Sums leaf_beside(Reduce *r, At at)
 {
@@ -366,7 +366,7 @@ static void reduce_rows(Reduce *r, At at)
     reduce_blocks(r, at, whole, to, 1);
 }
 
-/* --- places ---------------------------------------------------------------- */
+/* --- places -------------------------------------------------------------- */
 
 static void reduce_place(Reduce *r, At at)
 {
@@ -395,7 +395,7 @@ static void reduce_place(Reduce *r, At at)
     store(r, at, l.carry[1], 1);
 }
 
-/* --- the dims that stay ------------------------------------------------------ */
+/* --- the dims that stay -------------------------------------------------- */
 
 typedef void Inner(Reduce *r, At at);
 

@@ -8,7 +8,7 @@
  */
 #include "codegen/emit.h"
 
-/* --- what keeps neighbours together --------------------------------------- */
+/* --- what keeps neighbours together -------------------------------------- */
 
 static bool same_lane_extent(Shape x, Shape y)
 {
@@ -113,7 +113,7 @@ bool emit_is_flat(const KernelEmit *k, Val v, bool across)
     return true;
 }
 
-/* --- lanes one by one -------------------------------------------------------- */
+/* --- lanes one by one ---------------------------------------------------- */
 
 static LLVMValueRef emit_each_lane(KernelEmit *k, Val v, At at)
 {
@@ -158,7 +158,7 @@ static LLVMValueRef both(Emit *e, LLVMValueRef x, LLVMValueRef y)
     return LLVMBuildAnd(e->b, x, y, "");
 }
 
-/* --- the views ----------------------------------------------------------------- */
+/* --- the views ----------------------------------------------------------- */
 
 static LLVMValueRef view_spread(KernelEmit *k, Val v, At at)
 {

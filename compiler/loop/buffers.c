@@ -75,7 +75,7 @@ static void walk_steps(Times *t, const Steps *s)
     }
 }
 
-/* --- placing ------------------------------------------------------------------- */
+/* --- placing ------------------------------------------------------------- */
 
 static int by_size(const void *x, const void *y)
 {

@@ -42,7 +42,7 @@ static double op_cost(Val v)
     }
 }
 
-/* --- what must be in memory ------------------------------------------------- */
+/* --- what must be in memory ---------------------------------------------- */
 
 static bool use_needs_buffer(Val v, Use u)
 {
@@ -114,7 +114,7 @@ static void find_costs(Lower *lo)
     }
 }
 
-/* --- epilogues --------------------------------------------------------------- */
+/* --- epilogues ----------------------------------------------------------- */
 
 static bool takes_epilogue(Val core)
 {
@@ -216,7 +216,7 @@ static void claim_epilogues(Lower *lo)
                 claim_epilogue(lo, lo->order[i]);
 }
 
-/* --- inlining ----------------------------------------------------------------- */
+/* --- inlining ------------------------------------------------------------ */
 
 /* Do the dims of the source of a broadcast come first in the result? Then the
  * inner loops run over the others and the value is computed outside them. */

@@ -7,7 +7,7 @@
  */
 #include "loop/lower.h"
 
-/* --- what is read ------------------------------------------------------------- */
+/* --- what is read -------------------------------------------------------- */
 
 typedef struct Walk {
     Lower *lo;
@@ -36,7 +36,7 @@ static void walk(Walk *w, Val v, bool behind)
         walk(w, v->src[i], behind);
 }
 
-/* --- names -------------------------------------------------------------------- */
+/* --- names --------------------------------------------------------------- */
 
 static const char *dims_text(Arena *a, Shape s)
 {
@@ -101,7 +101,7 @@ static const char *kernel_name(Arena *a, const Kernel *k)
     return in.rank ? arena_printf(a, "%s %s", op, dims_text(a, in)) : op;
 }
 
-/* --- work --------------------------------------------------------------------- */
+/* --- work ---------------------------------------------------------------- */
 
 static double core_flops(Val c)
 {
@@ -173,7 +173,7 @@ static void estimate(Kernel *k, int before, int after)
     add_bytes(k, k->root->type, most);
 }
 
-/* --- tasks -------------------------------------------------------------------- */
+/* --- tasks --------------------------------------------------------------- */
 
 static KernelKind kernel_kind(Val core)
 {

@@ -9,7 +9,7 @@
  */
 #include "loop/lower.h"
 
-/* --- what is needed ----------------------------------------------------------- */
+/* --- what is needed ------------------------------------------------------ */
 
 typedef struct Reached {
     Lower *lo;
@@ -140,7 +140,7 @@ static bool varies(const Lower *lo, Val v)
     return false;
 }
 
-/* --- buffers and kernels -------------------------------------------------------- */
+/* --- buffers and kernels ------------------------------------------------- */
 
 Buffer *buffer_new(Lower *lo, Type type, Val v)
 {

@@ -79,7 +79,7 @@ static int add_copy(Region *r, Buffer *from, Buffer *to)
     return c;
 }
 
-/* --- order -------------------------------------------------------------------- */
+/* --- order --------------------------------------------------------------- */
 
 static bool depends_in(Region *r, int item, int on)
 {
@@ -133,7 +133,7 @@ static void place_item(Region *r, int item)
     VEC_PUSH(r->lo->tmp, &r->done, it->step);
 }
 
-/* --- items -------------------------------------------------------------------- */
+/* --- items --------------------------------------------------------------- */
 
 static void read_steps(Region *r, int item, const Steps *s, const Loop *l)
 {
@@ -235,7 +235,7 @@ static void collect_items(Region *r)
             init_vars(r, r->item.at[i].step.loop, i);
 }
 
-/* --- in place ------------------------------------------------------------------ */
+/* --- in place ------------------------------------------------------------ */
 
 static bool reads_below(Lower *lo, Val v, Val old, bool top)
 {
@@ -390,7 +390,7 @@ static void carry_var(Region *r, int k, int copy)
         copy_twice(r, copy, var);
 }
 
-/* --- outputs ------------------------------------------------------------------- */
+/* --- outputs ------------------------------------------------------------- */
 
 static Buffer *output_buffer(Lower *lo, int i)
 {

@@ -42,7 +42,7 @@ static void print_buffer(FILE *out, const Program *p, const Buffer *b)
     fprintf(out, "  # %%%u %s\n", b->val->id, op_info[b->val->op].name);
 }
 
-/* --- expressions ---------------------------------------------------------------- */
+/* --- expressions --------------------------------------------------------- */
 
 typedef struct Expr {
     FILE *out;
@@ -96,7 +96,7 @@ static void print_value(Expr *x, Val v)
     fprintf(x->out, v == x->k->core && v != x->k->root ? "  # core\n" : "\n");
 }
 
-/* --- steps ---------------------------------------------------------------------- */
+/* --- steps --------------------------------------------------------------- */
 
 static const char *const form_name[] = {"outer", "inner", "blas"};
 
@@ -156,7 +156,8 @@ static void print_steps(FILE *out, const Steps *s, int indent)
 
 void loop_print(FILE *out, const Program *p)
 {
-    fprintf(out, "program %s: %d kernels, %lld bytes shared, %lld per example\n",
+    fprintf(out,
+            "program %s: %d kernels, %lld bytes shared, %lld per example\n",
             p->entry->name, p->kernel.n, (long long)p->shared_bytes,
             (long long)p->example_bytes);
     for (int i = 0; i < p->buffer.n; i++)

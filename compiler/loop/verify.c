@@ -30,7 +30,8 @@ static void fail(Check *c, const char *what, const Buffer *b)
 static bool overlap(const Buffer *a, const Buffer *b)
 {
     return a->place == PLACE_ARENA && b->place == PLACE_ARENA &&
-           a->type.batched == b->type.batched && a->offset < b->offset + b->bytes &&
+           a->type.batched == b->type.batched &&
+           a->offset < b->offset + b->bytes &&
            b->offset < a->offset + a->bytes;
 }
 

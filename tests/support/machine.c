@@ -121,7 +121,7 @@ void machine_free(Machine *m)
     target_free(m->target);
 }
 
-/* --- tensors --------------------------------------------------------------- */
+/* --- tensors ------------------------------------------------------------- */
 
 static void *aligned(size_t bytes)
 {
@@ -173,7 +173,7 @@ static void from_memory(const Tensor *t, const void *p)
         }
 }
 
-/* --- running --------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------- */
 
 static void *input_memory(Arena *a, const EvalEnv *env, Val v)
 {

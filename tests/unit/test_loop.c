@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* --- a function in the making ---------------------------------------------- */
+/* --- a function in the making -------------------------------------------- */
 
 typedef struct Fix {
     Arena *a;
@@ -88,7 +88,7 @@ static void fix_close(Fix *x)
     arena_free(x->a);
 }
 
-/* --- what the program looks like -------------------------------------------- */
+/* --- what the program looks like ----------------------------------------- */
 
 static int count_steps(const Steps *s, StepKind kind)
 {
@@ -127,7 +127,7 @@ static const Kernel *kernel_of(const Program *p, Val root)
     return NULL;
 }
 
-/* --- fusion ------------------------------------------------------------------- */
+/* --- fusion -------------------------------------------------------------- */
 
 static Val wide(Fix *x, Val v, Val like)
 {
@@ -236,7 +236,7 @@ static void outputs_may_be_inputs_equal_or_constant(void **state)
     fix_close(&x);
 }
 
-/* --- loops --------------------------------------------------------------------- */
+/* --- loops --------------------------------------------------------------- */
 
 static Val index_like(Fix *x, Loop *l, Val like)
 {
@@ -453,7 +453,7 @@ static void dead_variables_are_left_out(void **state)
     fix_close(&x);
 }
 
-/* --- put ------------------------------------------------------------------------ */
+/* --- put ----------------------------------------------------------------- */
 
 static void a_tape_is_written_in_place(void **state)
 {
@@ -530,7 +530,7 @@ static void a_put_whose_source_is_needed_is_a_copy(void **state)
     fix_close(&x);
 }
 
-/* --- the set-up part --------------------------------------------------------------- */
+/* --- the set-up part ----------------------------------------------------- */
 
 static void what_depends_on_parameters_alone_is_set_up_once(void **state)
 {
@@ -564,7 +564,7 @@ static void what_depends_on_parameters_alone_is_set_up_once(void **state)
     fix_close(&x);
 }
 
-/* --- reproducible ---------------------------------------------------------------- */
+/* --- reproducible -------------------------------------------------------- */
 
 static Val softmax_loss(Fix *x)
 {
@@ -635,7 +635,7 @@ static void threads_and_levels_give_the_same_bits(void **state)
     fix_close(&x);
 }
 
-/* --- the verifier and the dump ------------------------------------------------------ */
+/* --- the verifier and the dump ------------------------------------------- */
 
 static void chain(Fix *x)
 {

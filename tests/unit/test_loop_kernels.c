@@ -100,7 +100,7 @@ static void agrees(Fix *x, Tol tol)
     arena_free(x->a);
 }
 
-/* --- views ------------------------------------------------------------------ */
+/* --- views --------------------------------------------------------------- */
 
 static void views_of(Fix *x, Val v)
 {
@@ -166,7 +166,7 @@ static void rows_are_taken_by_number(void **state)
     agrees(&x, tol_exact());
 }
 
-/* --- elementwise -------------------------------------------------------------- */
+/* --- elementwise --------------------------------------------------------- */
 
 static void values_spread_over_dims_and_examples(void **state)
 {
@@ -221,7 +221,7 @@ static void tasks_cover_a_shared_result(void **state)
     }
 }
 
-/* --- reductions ---------------------------------------------------------------- */
+/* --- reductions ---------------------------------------------------------- */
 
 static void reductions_of(Fix *x, Val v)
 {
@@ -288,7 +288,7 @@ static void sums_over_the_examples(void **state)
     }
 }
 
-/* --- accuracy and odd numbers ---------------------------------------------------- */
+/* --- accuracy and odd numbers -------------------------------------------- */
 
 static void million_input(void *user, Val v, Tensor *t)
 {
@@ -360,7 +360,7 @@ static void a_nan_wins_every_maximum(void **state)
     arena_free(x.a);
 }
 
-/* --- probing and timing ------------------------------------------------------------ */
+/* --- probing and timing -------------------------------------------------- */
 
 static void the_first_bad_kernel_is_found_and_all_are_timed(void **state)
 {
