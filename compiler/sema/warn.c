@@ -65,20 +65,43 @@ static bool radius(Elab *e, const Value *v, double *out)
     return false;
 }
 
-/* Formals of an attack that are compared by name: the input x and eps. */
+static bool mentions(const Ast *x, const char *name)
+{
+    if (x == NULL || (x->kind == AST_name && x->text == name))
+        return x != NULL;
+    for (int k = 0; k < x->n; k++)
+        if (mentions(x->kid[k], name))
+            return true;
+    return false;
+}
+
+/* The radius: a formal eps, or else the option or const of that name that the
+ * attack reads. */
+static bool radius_of(Elab *e, const Frame *f, double *out)
+{
+    const char *name = intern("eps");
+    Value v = ABSENT;
+
+    for (int k = 0; k < f->bind.n; k++)
+        if (f->bind.at[k].name == name)
+            v = f->bind.at[k].v;
+    Decl *d = v.kind == V_ABSENT ? module_own(f->mod, name) : NULL;
+    if (d && mentions(f->decl->kid[2], name) && (d->kind == DECL_OPTION || d->kind == DECL_CONST))
+        v = decl_value(e, d, d->ast->name_span);
+    return radius(e, &v, out);
+}
+
+/* The input and the radius are told by their names, x and eps. */
 void warn_attack(Elab *e, const Frame *f, Span at)
 {
-    const Binding *x = NULL, *eps = NULL;
+    const Binding *x = NULL;
     double lo, hi, r;
 
     if (at.src == NULL) // an entry of its own: its calls have warned
         at = f->decl->name_span;
-    for (int k = 0; k < f->bind.n; k++) {
+    for (int k = 0; k < f->bind.n; k++)
         if (strcmp(f->bind.at[k].name, "x") == 0)
             x = &f->bind.at[k];
-        if (strcmp(f->bind.at[k].name, "eps") == 0)
-            eps = &f->bind.at[k];
-    }
     if (x == NULL || x->v.kind != V_TENSOR)
         return;
     if (!range_of(e, &x->v, &lo, &hi)) {
@@ -88,7 +111,7 @@ void warn_attack(Elab *e, const Frame *f, Span at)
                       f->name);
         return;
     }
-    if (eps && radius(e, &eps->v, &r) && r > hi - lo)
+    if (radius_of(e, f, &r) && r > hi - lo)
         sema_warn(e, at, "wide-eps", "the radius %g is wider than the range "
                   "[%g, %g] of the input", r, lo, hi);
 }
