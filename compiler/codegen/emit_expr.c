@@ -49,12 +49,14 @@ LLVMValueRef emit_splat(Emit *e, LLVMValueRef x, int lanes)
 LLVMValueRef emit_num(Emit *e, DType dt, int lanes, double x)
 {
     LLVMTypeRef t = emit_type(e, dt, 1);
-    LLVMValueRef c = dtype_real(dt)
-                         ? LLVMConstReal(t, dt == DT_f32 ? (float)x : x)
-                         : LLVMConstInt(t, (unsigned long long)(int64_t)x, true);
+    LLVMValueRef c;
 
-    if (dt == DT_bool)
-        c = LLVMConstInt(t, x != 0, false);
+    if (dtype_real(dt))
+        c = LLVMConstReal(t, dt == DT_f32 ? (float)x : x);
+    else
+        c = LLVMConstInt(t, dt == DT_bool ? x != 0
+                                          : (unsigned long long)(int64_t)x,
+                         true);
     return emit_splat(e, c, lanes);
 }
 
@@ -117,7 +119,8 @@ LLVMValueRef emit_address(Emit *e, LLVMValueRef base, Type t, At at)
     LLVMValueRef x = emit_linear(e, t.shape, &at);
 
     if (t.batched && at.example)
-        x = emit_index_add(e, emit_index_mul(e, at.example, shape_size(t.shape)), x);
+        x = emit_index_add(
+            e, emit_index_mul(e, at.example, shape_size(t.shape)), x);
     return LLVMBuildGEP2(e->b, emit_mem_type(e, t.dt), base, &x, 1, "at");
 }
 

@@ -30,8 +30,10 @@ void emit_rows(KernelEmit *k, Shape s, LLVMValueRef *from, LLVMValueRef *to)
     *to = rows;
     if (k->k->tasks <= 1)
         return;
-    *from = LLVMBuildUDiv(e->b, LLVMBuildMul(e->b, k->lo, rows, ""), tasks, "");
-    *to = LLVMBuildUDiv(e->b, LLVMBuildMul(e->b, k->hi, rows, ""), tasks, "");
+    *from = LLVMBuildUDiv(e->b, LLVMBuildNUWMul(e->b, k->lo, rows, ""), tasks,
+                          "");
+    *to = LLVMBuildUDiv(e->b, LLVMBuildNUWMul(e->b, k->hi, rows, ""), tasks,
+                        "");
 }
 
 int emit_row_dim(Shape s)

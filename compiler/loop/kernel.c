@@ -12,7 +12,7 @@
 typedef struct Walk {
     Lower *lo;
     Kernel *k;
-    bool *seen; // by node id
+    int mark; // of the values seen
     VEC(Buffer *) read;
     int before, after; // elementwise operations in front of and behind the core
 } Walk;
@@ -21,9 +21,9 @@ static void walk(Walk *w, Val v, bool behind)
 {
     Fact *f = fact_of(w->lo, v);
 
-    if (w->seen[v->id])
+    if (f->mark == w->mark)
         return;
-    w->seen[v->id] = true;
+    f->mark = w->mark;
     if (v != w->k->root && f->buffered) {
         VEC_PUSH(w->lo->tmp, &w->read, f->buf);
         return;
@@ -224,7 +224,7 @@ Kernel *kernel_make(Lower *lo, Val root)
     k->root = root;
     k->kind = kernel_kind(f->core);
     k->dst = f->buf;
-    w.seen = NEW_N(lo->tmp, bool, lo->nnodes);
+    w.mark = lo->p->kernel.n + 1;
     walk(&w, root, true);
     k->nread = w.read.n;
     k->read = arena_copy(lo->a, w.read.at,

@@ -39,6 +39,7 @@ typedef struct Fact {
     bool *live;         // of a loop: [n] the variables that matter
     Buffer *buf;
     Kernel *kernel;     // of a root
+    int mark;           // the last kernel that met it, see kernel.c
     int item;           // its step's number in its region; -1: none
 } Fact;
 
