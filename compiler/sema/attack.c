@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- options of an entry ------------------------------------------------------ */
+/* --- options of an entry ------------------------------------------------- */
 
 static const Ast *formal_type(const Ast *formal)
 {
@@ -98,7 +98,7 @@ static bool is_demoted(const EntryBuild *b, const char *name, int n)
     return false;
 }
 
-/* --- attacks ------------------------------------------------------------------------ */
+/* --- attacks ------------------------------------------------------------- */
 
 static const FieldDecl *field_by_name(const DataDecl *d, const char *name)
 {
@@ -233,7 +233,7 @@ void unit_attack(Elab *e, Decl *fn, const Ast *decl)
     elaborate_attack(e, &a);
 }
 
-/* --- nets ------------------------------------------------------------------------------ */
+/* --- nets ---------------------------------------------------------------- */
 
 static bool has_shape_variable(Elab *e, const Ast *type)
 {
@@ -302,14 +302,15 @@ void unit_infer(Elab *e, Decl *fn, const Ast *decl)
     x->v.hi = spec.hi;
     x->span = formal->name_span;
     Arg y = {.v = call_fn(e, fn, x, 1, (Span){0}), .span = decl->name_span};
-    Val v = y.v.kind == V_POISON ? NULL : need_val(e, &y, "the result of a net");
+    Val v = y.v.kind == V_POISON ? NULL : need_val(e, &y, "the result of a "
+                                                          "net");
     if (v)
         entry_output(e, OUT_TENSOR, 0, "y", "", decl->name_span,
                      ir_spread(e->g, v));
     entry_finish(e, &b, &entry);
 }
 
-/* --- samples ------------------------------------------------------------------------------ */
+/* --- samples ------------------------------------------------------------- */
 
 void unit_sample(Elab *e, const Ast *decl)
 {

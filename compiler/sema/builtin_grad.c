@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-/* --- grad ------------------------------------------------------------------- */
+/* --- grad ---------------------------------------------------------------- */
 
 /* The scalar that is differentiated; NULL after an error. */
 static Val function_of(Elab *e, const Arg *arg)
@@ -116,7 +116,7 @@ Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
     return value_tensor(note.val);
 }
 
-/* --- lower, upper ------------------------------------------------------------- */
+/* --- lower, upper -------------------------------------------------------- */
 
 static const FieldDecl *field_named(Elab *e, const char *name)
 {
@@ -192,7 +192,7 @@ Value prim_known(Elab *e, const Prim *p, const Arg *arg, Span at)
     return value_bool(arg[0].v.kind != V_TENSOR && arg[0].v.kind != V_DRAW);
 }
 
-/* --- error ----------------------------------------------------------------------- */
+/* --- error --------------------------------------------------------------- */
 
 /* error("text", value, ...): reported where the function was called. */
 Value prim_error(Elab *e, const Prim *p, const Arg *arg, Span at)

@@ -33,7 +33,7 @@ Value prim_where(Elab *e, const Prim *p, const Arg *arg, Span at)
     return elem(e, at, p->op, arg, 3);
 }
 
-/* --- reductions --------------------------------------------------------------- */
+/* --- reductions ---------------------------------------------------------- */
 
 /* The dims to reduce as flags; false after an error. */
 static bool reduced_dims(Elab *e, const Arg *axis, const Arg *axes, int rank,
@@ -125,7 +125,8 @@ Value prim_extreme(Elab *e, const Prim *p, const Arg *arg, Span at)
                                                    : OP_min_reduce,
                             &arg[0], &arg[2]);
     if (given(&arg[2]) || given(&arg[3]) || given(&arg[4]))
-        return sema_error(e, at, "%s(x, y) compares elements and takes no axis; "
+        return sema_error(e, at, "%s(x, y) compares elements and takes no "
+                                 "axis; "
                                  "%s(x, axis: k) reduces", p->name, p->name);
     return elem(e, at, p->op, arg, 2);
 }
@@ -180,7 +181,7 @@ Value prim_along(Elab *e, const Prim *p, const Arg *arg, Span at)
                                   &x, 1));
 }
 
-/* --- over the examples -------------------------------------------------------- */
+/* --- over the examples --------------------------------------------------- */
 
 static Val batched_val(Elab *e, const Prim *p, const Arg *arg)
 {
@@ -235,7 +236,7 @@ Value prim_batch_size(Elab *e, const Prim *p, const Arg *arg, Span at)
     return value_tensor(node_make(e, at, p->op, NULL, NULL, 0));
 }
 
-/* --- casts ---------------------------------------------------------------------- */
+/* --- casts --------------------------------------------------------------- */
 
 Value prim_to_real(Elab *e, const Prim *p, const Arg *arg, Span at)
 {

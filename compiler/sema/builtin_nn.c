@@ -7,7 +7,7 @@
  */
 #include "sema/builtin.h"
 
-/* --- a @ b ------------------------------------------------------------------- */
+/* --- a @ b --------------------------------------------------------------- */
 
 /*
  * Contracts the last dim of x with the last but one of y (its only one, if y
@@ -61,7 +61,7 @@ Value matmul(Elab *e, Span at, const Arg *xa, const Arg *ya)
     return POISON;
 }
 
-/* --- windows ------------------------------------------------------------------- */
+/* --- windows ------------------------------------------------------------- */
 
 typedef struct Window { // extent, stride and padding along H and W
     int64_t k[2], s[2], p[4];
@@ -193,7 +193,8 @@ Value prim_pool2d(Elab *e, const Prim *p, const Arg *arg, Span at)
             return sema_error(e, arg[1].span, "the window cannot be %lld",
                               (long long)w.k[k]);
         if (w.p[2 * k] >= w.k[k] || w.p[2 * k + 1] >= w.k[k])
-            return sema_error(e, arg[3].span, "the padding must be smaller than "
+            return sema_error(e, arg[3].span, "the padding must be smaller "
+                                              "than "
                                               "the window");
     }
     if (!fits(e, at, &w, x->type.shape, &arg[0]))

@@ -29,9 +29,10 @@ Value prim_flatten(Elab *e, const Prim *p, const Arg *arg, Span at)
     Val x = need_val(e, &arg[0], "what is flattened");
 
     (void)p;
-    return x ? value_tensor(node_reshape(e, at, x,
-                                         shape_of(1, shape_size(x->type.shape))))
-             : POISON;
+    if (x == NULL)
+        return POISON;
+    Shape flat = shape_of(1, shape_size(x->type.shape));
+    return value_tensor(node_reshape(e, at, x, flat));
 }
 
 Value prim_transpose(Elab *e, const Prim *p, const Arg *arg, Span at)
@@ -47,7 +48,8 @@ Value prim_transpose(Elab *e, const Prim *p, const Arg *arg, Span at)
         perm[k] = rank - 1 - k;
     if (given(&arg[1])) {
         if (arg[1].v.kind != V_LIST || arg[1].v.n != rank)
-            return sema_error(e, arg[1].span, "the order of the dims of %s is a "
+            return sema_error(e, arg[1].span, "the order of the dims of %s is "
+                                              "a "
                               "list of %d", type_words(e, x->type), rank);
         for (int k = 0; k < rank; k++) {
             Arg item = item_arg(&arg[1], k);
@@ -244,7 +246,7 @@ Value prim_put(Elab *e, const Prim *p, const Arg *arg, Span at)
     return put_rows(e, at, &arg[0], &arg[1], &arg[2]);
 }
 
-/* --- shapes and constants --------------------------------------------------------- */
+/* --- shapes and constants ------------------------------------------------ */
 
 static bool shape_arg(Elab *e, const Arg *x, Shape *out)
 {

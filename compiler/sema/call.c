@@ -55,7 +55,7 @@ static const Ast *choose(Elab *e, const Decl *fn, const Arg *arg, int n,
     return NULL;
 }
 
-/* --- parameters of nets and layers ------------------------------------------- */
+/* --- parameters of nets and layers --------------------------------------- */
 
 static bool is_net(const Ast *c)
 {
@@ -114,7 +114,8 @@ static ParamScope *layer_scope(Elab *e, Decl *fn, const Arg *name, Span at)
 }
 
 /* Takes `name: ".."` out of the arguments of a layer call. */
-static bool layer_name(Elab *e, const Ast *callable, Arg *arg, int *n, Arg *name)
+static bool layer_name(Elab *e, const Ast *callable, Arg *arg, int *n,
+                       Arg *name)
 {
     const Ast *list = formals_of(callable);
 
@@ -139,7 +140,7 @@ static bool layer_name(Elab *e, const Ast *callable, Arg *arg, int *n, Arg *name
     return true;
 }
 
-/* --- the call ------------------------------------------------------------------- */
+/* --- the call ------------------------------------------------------------ */
 
 static Value run_body(Elab *e, Frame *f)
 {

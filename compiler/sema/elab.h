@@ -9,28 +9,7 @@
 #ifndef RNN_SEMA_ELAB_H
 #define RNN_SEMA_ELAB_H
 
-#include "sema/sema.h"
-
-enum {
-    CALLS_MAX = 100,        // nested calls
-    DEPTH_MAX = 1000,       // nested expressions and statements, all calls
-    EVALS_MAX = 3000000,    // expressions evaluated in one compilation
-    NODES_MAX = 1000000,    // nodes of the graph
-    MEMORY_MAX_MIB = 4096,  // of the arena of a compilation
-    UNROLL_MAX = 10000,     // passes of one `for`
-    LOOPS_MAX = 12,         // nested `repeat`s
-    GRADS_MAX = 60,         // gradients computed from one another
-    ORDER_MAX = 6,          // derivatives of derivatives
-    ARGS_MAX = 64,          // arguments of a call
-    BINDINGS_MAX = 2000,    // names in one body
-    KEYS_MAX = LOOPS_MAX + 1 // loop indices and the step, for draws
-};
-static const int64_t SIZE_MAX_ELEMENTS = (int64_t)1 << 31;
-
-typedef struct Elab Elab;
-typedef struct Decl Decl;
-typedef struct Module Module;
-typedef struct Prim Prim;
+#include "sema/value.h"
 
 /* names.c: a table from interned names (or other pointers) to pointers. */
 typedef struct Names {
@@ -40,66 +19,6 @@ typedef struct Names {
 } Names;
 void *names_get(const Names *t, const void *key); // NULL: none
 void names_put(Arena *a, Names *t, const void *key, void *value);
-
-/* --- values -------------------------------------------------------------- */
-
-typedef enum {
-    V_POISON, // after an error
-    V_ABSENT, // an argument that was not given
-    V_VOID,   // of a call that returns nothing
-    V_INT, V_REAL, V_BOOL, V_STRING, V_LIST, V_TUPLE, V_RANGE,
-    V_FN,     // a function of the program: all its overloads
-    V_PRIM,   // a builtin
-    V_DATA, V_SPLIT,
-    V_TENSOR, // a node of the graph
-    V_DRAW    // a random draw without a shape, or an expression of draws
-} ValueKind;
-
-/*
- * A draw, or an elementwise expression of draws and scalars, whose shape is
- * not known yet. The first shaped tensor it meets gives the shape to every
- * leaf; `done` is then the one node that stands for it everywhere.
- */
-typedef struct Draw Draw;
-
-typedef struct Value {
-    ValueKind kind;
-    int64_t i, j;              // INT, BOOL (0, 1); RANGE: i .. j
-    double num;                // REAL; INT as a real
-    const char *s;             // STRING; SPLIT
-    int n;                     // LIST, TUPLE
-    const struct Value *item;
-    Decl *decl;                // FN, DATA, SPLIT
-    const Prim *prim;
-    Draw *draw;
-    Val val;                   // TENSOR
-    bool ranged;               // TENSOR: declared in [lo, hi]
-    double lo, hi;
-} Value;
-
-struct Draw {
-    Op op;            // leaf: uniform or normal; else elementwise
-    Span span;
-    int64_t stream;   // leaf
-    bool batched;     // leaf
-    Val key[KEYS_MAX]; // leaf
-    int nkey;
-    Value arg[3];     // interior: draws, scalar tensors, numbers
-    int narg;
-    DType to;         // interior, op == cast
-    int depth;        // of the expression
-    unsigned seen;    // no leaf had a shape at this count of settled leaves
-    Val done;
-};
-
-/* An operand or argument with its place in the program. */
-typedef struct Arg {
-    const char *name; // NULL: positional
-    Span name_span;
-    Value v;
-    Span span;
-    const Ast *ast;   // NULL: made by the compiler
-} Arg;
 
 /* --- names --------------------------------------------------------------- */
 
@@ -254,39 +173,7 @@ const char *phase_text(Elab *e, const Value *v);
 /* Reports that `what` needs a value known when compiling. */
 Value error_phase(Elab *e, Span at, const char *what, const Value *v);
 
-/* --- value.c ------------------------------------------------------------- */
-
-Value value_int(int64_t i);
-Value value_real(double x);
-Value value_bool(bool b);
-Value value_string(const char *s);
-Value value_tensor(Val v);
-Value value_list(Elab *e, const Value *item, int n);
-extern const Value POISON, ABSENT, VOID;
-static inline bool is_number(const Value *v)
-{
-    return v->kind == V_INT || v->kind == V_REAL;
-}
-static inline bool is_known(const Value *v) // a number or bool known now
-{
-    return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
-}
-bool value_same(const Value *a, const Value *b);
-/* Constants of known kind; false after an error ("what" names the use). */
-bool need_int(Elab *e, const Arg *x, const char *what, int64_t *out);
-bool need_size(Elab *e, const Arg *x, const char *what, int64_t *out); // >= 0
-bool need_real(Elab *e, const Arg *x, const char *what, double *out);
-bool need_bool(Elab *e, const Arg *x, const char *what, bool *out);
-bool need_shape(Elab *e, const Arg *x, const char *what, Shape *out);
-/* A list of n ints, or one int for all of them. */
-bool need_ints(Elab *e, const Arg *x, const char *what, int n, int64_t *out);
-/* The value as a node: numbers become scalar constants (of type `real` or
- * i32), draws scalars. NULL after an error. */
-Val need_val(Elab *e, const Arg *x, const char *what);
-Val need_real_val(Elab *e, const Arg *x, const char *what);
-Arg item_arg(const Arg *list, int k); // item k with the list's place
-
-/* --- node.c: every node of the graph is made here -------------------------- */
+/* --- node.c: every node of the graph is made here ------------------------ */
 
 /* The node, or NULL after an error at `at` saying what does not fit. */
 Val node_make(Elab *e, Span at, Op op, const Attr *attr, const Val *src, int n);
@@ -349,7 +236,7 @@ Module *module_new(Elab *e, const char *name, const Source *src,
 void module_check(Elab *e, Module *m); // evaluates its consts and options
 void module_defines(Elab *e);          // checks -D against the consts
 
-/* --- expr.c, index.c ------------------------------------------------------- */
+/* --- expr.c, index.c ----------------------------------------------------- */
 
 Value eval(Elab *e, const Ast *x);
 Arg eval_arg(Elab *e, const Ast *x); // with its place
@@ -359,7 +246,7 @@ Value index_value(Elab *e, const Ast *x);
 Value index_assign(Elab *e, const Ast *target, Value old, const Arg *v);
 Value put_rows(Elab *e, Span at, const Arg *x, const Arg *i, const Arg *v);
 
-/* --- call.c, formals.c ------------------------------------------------------ */
+/* --- call.c, formals.c --------------------------------------------------- */
 
 Value call_expr(Elab *e, const Ast *x);
 /* arg has room for one more than n. */
@@ -394,7 +281,7 @@ static inline const Ast *formals_of(const Ast *callable)
 }
 bool is_flavour(const Ast *callable, const char *flavour);
 
-/* --- stmt.c, repeat.c, vars.c ------------------------------------------------ */
+/* --- stmt.c, repeat.c, vars.c -------------------------------------------- */
 
 void exec_block(Elab *e, const Ast *block);
 void exec(Elab *e, const Ast *s);
@@ -418,7 +305,7 @@ typedef struct Mark {
 Mark trial_mark(Elab *e);
 void trial_undo(Elab *e, const Mark *m);
 
-/* --- builtins --------------------------------------------------------------- */
+/* --- builtins ------------------------------------------------------------ */
 
 struct Prim {
     const char *name;
@@ -439,7 +326,7 @@ Value batch_mean_of(Elab *e, Span at, Val x);
  * computed from; false (and infinite) if there is none. */
 bool range_of(Elab *e, const Value *v, double *lo, double *hi);
 
-/* --- unit.c, entry.c, train.c, attack.c, unused.c ------------------------------- */
+/* --- unit.c, entry.c, train.c, attack.c, unused.c ------------------------ */
 
 void entry_begin(Elab *e, EntryBuild *b, EntryKind kind, const char *name,
                  const DataDecl *data, Frame *frame, Module *mod);

@@ -57,7 +57,7 @@ void entry_finish(Elab *e, EntryBuild *b, Entry *out)
     VEC_PUSH(e->a, &e->u->entry, *out);
 }
 
-/* --- data ------------------------------------------------------------------ */
+/* --- data ---------------------------------------------------------------- */
 
 Value field_value(Elab *e, const FieldDecl *f)
 {
@@ -142,7 +142,7 @@ bool header_int(Elab *e, const Ast *list, const char *name, int64_t otherwise,
     return ok;
 }
 
-/* --- names of rows and watched values ----------------------------------------- */
+/* --- names of rows and watched values ------------------------------------ */
 
 /* What a value without a name is called: the function's name for a call, the
  * text itself for anything else. */

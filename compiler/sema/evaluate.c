@@ -43,7 +43,7 @@ void row_add(Elab *e, const char *name, Value v, Span span)
     entry_output(e, OUT_ROW, 0, name, "", span, x.v.val);
 }
 
-/* --- records of attacks --------------------------------------------------------- */
+/* --- records of attacks -------------------------------------------------- */
 
 /* Appends the options that the value depends on. */
 static const char *options_of(Elab *e, const char *text, Val root)
@@ -122,7 +122,7 @@ static void record_rows(Elab *e, EntryBuild *b)
     }
 }
 
-/* --- the entry ---------------------------------------------------------------------- */
+/* --- the entry ----------------------------------------------------------- */
 
 void unit_evaluate(Elab *e, const Ast *decl)
 {

@@ -48,7 +48,7 @@ Arg eval_arg(Elab *e, const Ast *x)
     return (Arg){.v = eval(e, x), .span = x->span, .ast = x};
 }
 
-/* --- operators ------------------------------------------------------------- */
+/* --- operators ----------------------------------------------------------- */
 
 static const struct {
     const char *text;

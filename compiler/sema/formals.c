@@ -16,7 +16,7 @@ bool is_flavour(const Ast *callable, const char *flavour)
            strcmp(callable->flavour, flavour) == 0;
 }
 
-/* --- types ------------------------------------------------------------------- */
+/* --- types --------------------------------------------------------------- */
 
 static bool base_dtype(Elab *e, const Ast *type, DType *out)
 {
@@ -97,7 +97,7 @@ TypeSpec type_eval(Elab *e, const Ast *type)
     return t;
 }
 
-/* --- does a value fit a type ---------------------------------------------------- */
+/* --- does a value fit a type --------------------------------------------- */
 
 /* "declared here as real[N], which is real[3]", and where N comes from. */
 static void note_type(Elab *e, const TypeSpec *t, const Ast *type)
@@ -183,7 +183,7 @@ Value type_fit(Elab *e, const TypeSpec *t, const Arg *x, const char *what,
     return *v;
 }
 
-/* --- arguments ----------------------------------------------------------------- */
+/* --- arguments ----------------------------------------------------------- */
 
 static const Ast *default_of(const Ast *formal)
 {

@@ -145,7 +145,7 @@ void module_check(Elab *e, Module *m)
             decl_value(e, m->decl.at[k], m->decl.at[k]->ast->name_span);
 }
 
-/* --- -D -------------------------------------------------------------------- */
+/* --- -D ------------------------------------------------------------------ */
 
 static bool parse_value(const char *s, Value *out)
 {

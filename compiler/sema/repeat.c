@@ -32,7 +32,7 @@ typedef struct Repeat {
     Carried at[CARRIED_MAX];
 } Repeat;
 
-/* --- undoing ------------------------------------------------------------------ */
+/* --- undoing ------------------------------------------------------------- */
 
 Mark trial_mark(Elab *e)
 {
@@ -76,7 +76,7 @@ static int trial_mute(Elab *e)
     return e->mute++;
 }
 
-/* --- what is carried ------------------------------------------------------------ */
+/* --- what is carried ----------------------------------------------------- */
 
 static void carry(Elab *e, Repeat *r, const char *name)
 {
@@ -144,7 +144,7 @@ static Val count_of(Elab *e, const Ast *x)
     return v;
 }
 
-/* --- the types of the variables --------------------------------------------------- */
+/* --- the types of the variables ------------------------------------------ */
 
 static bool value_type(Elab *e, const Value *v, Type *out)
 {
@@ -176,7 +176,8 @@ static bool first_types(Elab *e, Repeat *r)
         if (c->init.kind == V_POISON)
             return false;
         if (!value_type(e, &c->init, &c->type)) {
-            sema_error(e, r->ast->span, "\"%s\" is %s, which cannot change from "
+            sema_error(e, r->ast->span, "\"%s\" is %s, which cannot change "
+                                        "from "
                        "pass to pass", c->name, value_text(e, &c->init));
             sema_note(e, c->span, "it gets its value here");
             return false;
@@ -221,7 +222,7 @@ static void cannot_carry(Elab *e, const Carried *c, const Binding *b)
                  "different names");
 }
 
-/* --- running the body --------------------------------------------------------------- */
+/* --- running the body ---------------------------------------------------- */
 
 /* One pass on the initial values, outside any loop: it gives carried draws
  * their shape, and tells which of the carried ints are reals (`s = 0` before

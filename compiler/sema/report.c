@@ -259,8 +259,7 @@ const char *phase_text(Elab *e, const Value *v)
     static const char *const text[] = {
         [PHASE_CONST] = "a tensor",
         [PHASE_OPTION] = "an option, known when the run starts",
-        [PHASE_VAR] = "computed from parameters or states, which change "
-                      "from step to step",
+        [PHASE_VAR] = "computed from parameters or states",
         [PHASE_STEP] = "known only at each step",
         [PHASE_DRAW] = "a random draw",
         [PHASE_BATCH] = "known only for each batch",

@@ -111,7 +111,7 @@ bool clock_value(Elab *e, const char *name, Span at, Value *out)
     return true;
 }
 
-/* --- values of declarations ------------------------------------------------ */
+/* --- values of declarations ---------------------------------------------- */
 
 static Value option_value(Elab *e, Decl *d)
 {
@@ -264,7 +264,7 @@ Value member_value(Elab *e, const Ast *x)
                       value_text(e, &v), x->text);
 }
 
-/* --- did you mean ------------------------------------------------------------ */
+/* --- did you mean -------------------------------------------------------- */
 
 const char *closest_name(Elab *e, const char *name)
 {

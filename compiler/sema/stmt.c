@@ -144,7 +144,8 @@ static void exec_for(Elab *e, const Ast *s)
         return;
     }
     if (n > UNROLL_MAX) {
-        sema_error(e, over.span, "`for` is unrolled when compiling; %lld passes "
+        sema_error(e, over.span, "`for` is unrolled when compiling; %lld "
+                                 "passes "
                                  "are too many (at most %d)", (long long)n,
                    UNROLL_MAX);
         sema_help(e, "`repeat n { }` is a loop of the compiled program");

@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- minimize --------------------------------------------------------------- */
+/* --- minimize ------------------------------------------------------------ */
 
 static Val loss_of(Elab *e, const Ast *x)
 {
@@ -108,7 +108,8 @@ static bool update(Elab *e, const Step *s, int var, Val p, Val g)
     v = draw_settle(e, v, &type.shape);
     Val next = node_exact(e, s->at, &v, type);
     if (next == NULL) {
-        sema_error(e, s->at, "the optimizer \"%s\" returns %s for the parameter "
+        sema_error(e, s->at, "the optimizer \"%s\" returns %s for the "
+                             "parameter "
                    "\"%s\", which is %s", s->fn->name,
                    v.kind == V_TENSOR ? type_words_batch(e, v.val->type)
                                       : value_text(e, &v),
@@ -164,7 +165,8 @@ static void each_parameter(Elab *e, const Ast *s, Val loss, const char *prefix,
     arena_free(tmp);
     if (found)
         return;
-    sema_error(e, s->kid[0]->span, "what is minimized depends on no parameter%s",
+    sema_error(e, s->kid[0]->span, "what is minimized depends on no "
+                                   "parameter%s",
                *prefix ? " of the net" : "");
     if (s->kid[1])
         sema_note(e, s->kid[1]->span, "the net is named here");
@@ -187,7 +189,7 @@ static void exec_minimize(Elab *e, const Ast *s)
     b->loss = b->loss ? ir_add(e->g, b->loss, loss) : loss;
 }
 
-/* --- watch and stop ------------------------------------------------------------ */
+/* --- watch and stop ------------------------------------------------------ */
 
 static void exec_watch(Elab *e, const Ast *s)
 {
@@ -253,7 +255,7 @@ void exec_entry_statement(Elab *e, const Ast *s)
     }
 }
 
-/* --- the entries ------------------------------------------------------------------ */
+/* --- the entries --------------------------------------------------------- */
 
 /* Orders the outputs: new values of variables, the loss, then the rest. */
 static void train_outputs(Elab *e, EntryBuild *b, Span span)
@@ -325,12 +327,11 @@ void unit_train(Elab *e, const Ast *decl)
                    .data = -1, .check = -1, .span = decl->span};
     const Ast *on = decl->kid[0];
 
-    bool header =
-        header_int(e, decl->kid[1], "batch", 128, 1, &entry.batch) &
-        header_int(e, decl->kid[1], "epochs", 1, 0, &entry.epochs);
+    bool batch = header_int(e, decl->kid[1], "batch", 128, 1, &entry.batch);
+    bool epochs = header_int(e, decl->kid[1], "epochs", 1, 0, &entry.epochs);
     if (on == NULL)
         sema_error(e, decl->span, "a train needs data: `train on NAME.train`");
-    if (!split_of(e, on, &entry.data, &entry.split) || !header)
+    if (!split_of(e, on, &entry.data, &entry.split) || !batch || !epochs)
         return;
     Entry check = entry;
     run_train(e, decl, ENTRY_TRAIN, &entry);

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- options ----------------------------------------------------------------- */
+/* --- options ------------------------------------------------------------- */
 
 /* Flags every executable has; an option cannot be called so. */
 static const char *const taken[] = {
@@ -59,7 +59,7 @@ static void declare_option(Elab *e, Decl *d)
     VEC_PUSH(e->a, &e->u->option, o);
 }
 
-/* --- data -------------------------------------------------------------------- */
+/* --- data ---------------------------------------------------------------- */
 
 static bool declare_field(Elab *e, const Ast *ast, FieldDecl *f)
 {
@@ -145,7 +145,7 @@ static void declare_data(Elab *e, Decl *decl)
     VEC_PUSH(e->a, &e->u->data, d);
 }
 
-/* --- entries ----------------------------------------------------------------- */
+/* --- entries ------------------------------------------------------------- */
 
 static void build_init(Elab *e)
 {

@@ -27,7 +27,7 @@ Val var_node(Elab *e, int var)
     return input_node(e, INPUT_VAR, v->path, type, v->span);
 }
 
-/* --- states ---------------------------------------------------------------- */
+/* --- states -------------------------------------------------------------- */
 
 Value state_current(Elab *e, int var)
 {
@@ -69,7 +69,7 @@ Value state_fit(Elab *e, int var, Value v, Span at)
     return POISON;
 }
 
-/* --- initial values --------------------------------------------------------- */
+/* --- initial values ------------------------------------------------------ */
 
 /* In an initial value other variables stand for their own initial values. */
 static Val initial(void *env, Graph *g, Val old, Val rebuilt)
@@ -104,8 +104,8 @@ static bool is_initial(Elab *e, Val v, Span at)
 }
 
 /* The initial value as a shared node of the type, or of its own type. */
-static Val eval_init(Elab *e, const char *path, const Ast *x, const Ast *type_ast,
-                     bool typed, Type *type)
+static Val eval_init(Elab *e, const char *path, const Ast *x,
+                     const Ast *type_ast, bool typed, Type *type)
 {
     EntryBuild init = {.kind = ENTRY_INIT, .name = "init",
                        .key = arena_printf(e->a, "init/%s", path)};
@@ -146,7 +146,7 @@ static Val eval_init(Elab *e, const char *path, const Ast *x, const Ast *type_as
     return node;
 }
 
-/* --- declarations ------------------------------------------------------------- */
+/* --- declarations -------------------------------------------------------- */
 
 /* The variable at `path`, new or known; -1 after an error. */
 static int declare(Elab *e, const Ast *s, const char *path, bool is_param,

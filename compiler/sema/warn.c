@@ -40,7 +40,8 @@ void warn_call(Elab *e, Decl *fn, const Frame *f, const Arg *arg, int n,
     for (int k = 0; k < e->soft.n; k++) {
         if (e->soft.at[k].val != arg[0].v.val)
             continue;
-        sema_warn(e, f->call, "softmax-loss", "\"%s\" takes logits, but this is "
+        sema_warn(e, f->call, "softmax-loss", "\"%s\" takes logits, but this "
+                              "is "
                   "the result of \"%s\"", fn->name, e->soft.at[k].by);
         return;
     }
@@ -86,7 +87,8 @@ static bool radius_of(Elab *e, const Frame *f, double *out)
         if (f->bind.at[k].name == name)
             v = f->bind.at[k].v;
     Decl *d = v.kind == V_ABSENT ? module_own(f->mod, name) : NULL;
-    if (d && mentions(f->decl->kid[2], name) && (d->kind == DECL_OPTION || d->kind == DECL_CONST))
+    if (d && mentions(f->decl->kid[2], name) &&
+        (d->kind == DECL_OPTION || d->kind == DECL_CONST))
         v = decl_value(e, d, d->ast->name_span);
     return radius(e, &v, out);
 }
@@ -130,7 +132,7 @@ void warn_gradient(Elab *e, Val y, Val x, Span at)
         sema_note(e, blocked->span, "it is stopped here");
 }
 
-/* --- names nobody reads -------------------------------------------------------- */
+/* --- names nobody reads -------------------------------------------------- */
 
 /* Collects the names that are read in the tree. The target of an assignment is
  * no reading, but an index of it is. */
