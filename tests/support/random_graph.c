@@ -88,14 +88,30 @@ Known gen_pick(Gen *r, Fits *fits, Type want)
             return r->pool.at[k];
 }
 
+/* Fields and variables, or else options and what a clock shows. */
+static Val input_of(Gen *r, Type t)
+{
+    bool scalar = t.shape.rank == 0;
+    const char *name = internf("%c%d", t.batched ? 'x' : 'w', r->ninput++);
+
+    if (scalar && t.batched && t.dt == DT_i32 && gen_chance(r, 30))
+        return ir_input(r->g, INPUT_CLOCK, intern("index"), t);
+    if (scalar && !t.batched && gen_chance(r, 30))
+        return ir_input(r->g, INPUT_OPTION, name, t);
+    if (scalar && !t.batched && t.dt == DT_i32 && gen_chance(r, 30))
+        return ir_input(r->g, INPUT_CLOCK, intern("step"), t);
+    return ir_input(r->g, t.batched ? INPUT_FIELD : INPUT_VAR, name, t);
+}
+
 Known gen_input(Gen *r, Type t)
 {
-    const char *name = internf("%c%d", t.batched ? 'x' : 'w', r->ninput++);
     Known k = {.size = 1.15, .bound = 2, .exact = true};
 
     if (t.dt == DT_i32)
         k.size = k.bound = 4;
-    k.v = ir_input(r->g, t.batched ? INPUT_FIELD : INPUT_VAR, name, t);
+    k.v = input_of(r, t);
+    if (k.v->attr.i[0] == INPUT_CLOCK)
+        k.size = k.bound = 20;
     VEC_PUSH(r->a, &r->pool, k);
     return k;
 }
@@ -201,64 +217,6 @@ bool gen_keep(Gen *r, Known k)
     return true;
 }
 
-/* ---- loops ---- */
-
-/* A carried real of the body's end: no larger than 1, its error damped. */
-static Val next_value(Gen *r, Known var)
-{
-    Known k = gen_pick(r, fits_like, var.v->type);
-
-    if (!k.v || (k.v->type.batched && !var.v->type.batched))
-        k = var;
-    k = gen_squash(r, k);
-    k.v = ir_mul(r->g, k.v, gen_const(r, r->real, 0.5, k.v->type.shape).v);
-    return k.v;
-}
-
-bool gen_loop(Gen *r)
-{
-    Known init[2], var[2];
-    Val start[2], next[2];
-    Type type[2];
-    int n = (int)gen_int(r, 1, 2), before = r->pool.n, kept = before;
-    Val count = gen_chance(r, 50)
-                    ? ir_const(r->g, DT_i32, (double)gen_int(r, 0, 4))
-                    : ir_input(r->g, INPUT_OPTION, "n",
-                               type_of(DT_i32, false, shape_of(0)));
-
-    if (r->depth == 2)
-        return false;
-    for (int k = 0; k < n; k++) {
-        init[k] = gen_pick(r, fits_real, (Type){0});
-        if (!init[k].v)
-            return false;
-        init[k] = gen_squash(r, init[k]);
-        start[k] = init[k].v;
-        type[k] = start[k]->type;
-        type[k].batched = type[k].batched || gen_chance(r, 30);
-    }
-    Loop *l = ir_loop_open(r->g, count, start, n, type, ++r->depth, (Span){0});
-    VEC_PUSH(r->a, &r->pool, ((Known){l->index, 2, 4, 0, true}));
-    for (int k = 0; k < n; k++) {
-        var[k] = (Known){l->var[k], 0.7, 1, 20, false};
-        VEC_PUSH(r->a, &r->pool, var[k]);
-    }
-    int body = (int)gen_int(r, 2, 8);
-    for (int tries = 0; body > 0 && tries < 40; tries++)
-        body -= gen_op(r, (Op)gen_int(r, 0, OP_COUNT - 1));
-    for (int k = 0; k < n; k++)
-        next[k] = next_value(r, var[k]);
-    Val loop = ir_loop_close(r->g, l, next);
-    r->depth--;
-    for (int k = before; k < r->pool.n; k++)
-        if (!ir_inside(r->pool.at[k].v, l))
-            r->pool.at[kept++] = r->pool.at[k];
-    r->pool.n = kept;
-    for (int k = 0; k < n; k++)
-        gen_keep(r, (Known){ir_proj(r->g, loop, k), 0.4, 1, 60, false});
-    return true;
-}
-
 /* ---- functions ---- */
 
 static void first_inputs(Gen *r)
@@ -275,7 +233,14 @@ static void first_inputs(Gen *r)
     gen_input(r, type_of(DT_i32, gen_chance(r, 50), gen_shape(r, 0, 1)));
 }
 
-/* Outputs: what nothing uses, the latest first, at most eight. */
+static void add_output(Gen *r, Func *f, Val v)
+{
+    f->out_name[f->nout] = arena_printf(r->a, "y%d", f->nout);
+    f->out[f->nout++] = v;
+}
+
+/* Outputs: what nothing uses, the latest first, at most eight; and sometimes
+ * anything: an input, a value in use, one twice. */
 static void choose_outputs(Gen *r, Func *f)
 {
     Val *all = NEW_N(r->a, Val, r->pool.n);
@@ -288,9 +253,10 @@ static void choose_outputs(Gen *r, Func *f)
     for (int k = r->pool.n - 1; k >= 0 && f->nout < 8; k--) {
         if (uses[all[k]->id] > 1 || all[k]->op == OP_input)
             continue;
-        f->out_name[f->nout] = arena_printf(r->a, "y%d", f->nout);
-        f->out[f->nout++] = all[k];
+        add_output(r, f, all[k]);
     }
+    while (f->nout < 8 && gen_chance(r, 15))
+        add_output(r, f, all[gen_int(r, 0, r->pool.n - 1)]);
 }
 
 Func *random_func_of(Arena *a, uint64_t seed, int nops, DType real)
@@ -331,6 +297,7 @@ void random_input(void *data, Val input, Tensor *t)
 {
     const RandomData *r = data;
     int64_t n = shape_size(t->type.shape);
+    bool number = input->attr.i[0] == INPUT_CLOCK && t->type.batched;
 
     for (int64_t b = 0; b < t->batch; b++) {
         Dice d = {.state = r->seed};
@@ -340,7 +307,8 @@ void random_input(void *data, Val input, Tensor *t)
             d.state += 1 + (uint64_t)(r->index ? r->index[b] : b);
         d.state = dice_bits(&d);
         for (int64_t k = 0; k < n; k++)
-            t->at[b * n + k] = input_element(&d, t->type.dt);
+            t->at[b * n + k] = number ? (double)(r->index ? r->index[b] : b)
+                                      : input_element(&d, t->type.dt);
     }
 }
 

@@ -20,6 +20,12 @@ static Val reshaped(Gen *r, Val x)
     else
         t = gen_chance(r, 50) ? shape_of(1, n)
                               : shape_of(3, n, (int64_t)1, (int64_t)1);
+    // Prime factors as dims of their own.
+    for (f = 2; f < 8 && gen_chance(r, 50); f++)
+        while (t.rank < RANK_MAX && t.dim[t.rank - 1] % f == 0) {
+            t.dim[t.rank] = f;
+            t.dim[t.rank++ - 1] /= f;
+        }
     return ir_reshape(r->g, x, t);
 }
 
@@ -121,6 +127,12 @@ bool gen_view(Gen *r, Op op)
 
 /* ---- indexing ---- */
 
+static bool fits_put(Gen *r, const Known *k, Type want)
+{
+    (void)r, (void)want;
+    return k->v->op == OP_put;
+}
+
 static Known index_of(Gen *r)
 {
     Known i = gen_pick(r, fits_int, (Type){0});
@@ -131,9 +143,22 @@ static Known index_of(Gen *r)
                                       gen_shape(r, 0, 1)));
 }
 
+/* A put into a variable (a chain of them) may be done in its place. */
+static Known variable(Gen *r)
+{
+    Known x = gen_pick(r, fits_put, (Type){0});
+
+    if (x.v && gen_chance(r, 50))
+        return x;
+    return gen_input(r, type_of(r->real, false, gen_shape(r, 1, 3)));
+}
+
 bool gen_indexing(Gen *r, Op op)
 {
     Known x = whatever(r), i = index_of(r);
+
+    if (op == OP_put && gen_chance(r, 40))
+        x = variable(r);
     Shape s = x.v->type.shape, at = i.v->type.shape;
 
     if (s.rank == 0 || s.rank + at.rank > 4)

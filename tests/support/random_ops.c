@@ -269,8 +269,34 @@ static bool fits_factor(Gen *r, const Known *k, Type want)
            k->v->type.shape.rank <= 3;
 }
 
+/* Wide enough to be cut into blocks and panels, packed or not. */
+static bool wide_dot(Gen *r)
+{
+    static const int64_t few[] = {1, 2, 7, 20}, many[] = {1, 9, 131, 300};
+    int64_t m = few[gen_int(r, 0, 3)], k = many[gen_int(r, 0, 3)];
+    int64_t n = many[gen_int(r, 0, 3)];
+    int tx = gen_chance(r, 30), ty = gen_chance(r, 30);
+    DotDims d = {.ncontract = 1, .cx = {!tx}, .cy = {ty}};
+    Shape sx = tx ? shape_of(2, k, m) : shape_of(2, m, k);
+    Shape sy = ty ? shape_of(2, n, k) : shape_of(2, k, n);
+
+    if (m * n > SIZE_MAX_ELEMS)
+        return false;
+    Known x = gen_input(r, type_of(r->real, gen_chance(r, 60), sx));
+    Known y = gen_input(r, type_of(r->real, gen_chance(r, 20), sy));
+    r->pool.n -= 2; // too large for the others
+    x = gen_chance(r, 50) ? gen_squash(r, x) : x;
+    Known z = {.v = ir_dot(r->g, x.v, y.v, &d)};
+    z.size = sqrt((double)k) * x.size * y.size;
+    z.bound = 4 * (double)k;
+    z.err = 2 * z.size;
+    return gen_keep(r, z);
+}
+
 static bool dot(Gen *r)
 {
+    if (gen_chance(r, 15))
+        return wide_dot(r);
     Known x = gen_pick(r, fits_factor, any);
     DotDims d = {.ncontract = 1, .nbatch = gen_chance(r, 20)};
     Shape s = x.v->type.shape, t = {.rank = (int)gen_int(r, 1, 2) + d.nbatch};

@@ -58,6 +58,6 @@ bool gen_op(Gen *r, Op op);     // random_ops.c
 bool gen_view(Gen *r, Op op);   // random_move.c
 bool gen_indexing(Gen *r, Op op);
 bool gen_window(Gen *r, Op op); // random_window.c: conv and pooling
-bool gen_loop(Gen *r);          // random_graph.c
+bool gen_loop(Gen *r);          // random_loop.c
 
 #endif

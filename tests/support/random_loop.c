@@ -1,0 +1,140 @@
+/*
+ * random_loop.c -- loops in random functions, and what their variables do:
+ * new values, one another's places, puts into themselves, whole numbers.
+ */
+#include "support/random_pool.h"
+
+enum { VARS = 3 };
+
+static bool fits_next(Gen *r, const Known *k, Type want)
+{
+    return fits_like(r, k, want) && (want.batched || !k->v->type.batched);
+}
+
+static Known half(Gen *r, Known k)
+{
+    k.v = ir_mul(r->g, k.v, gen_const(r, r->real, 0.5, k.v->type.shape).v);
+    return k;
+}
+
+/* var with a few elements written over, or else a new value: no larger than
+ * 1, its error damped. */
+static Val put_into(Gen *r, Known var)
+{
+    Shape s = var.v->type.shape;
+    Type row = {.dt = var.v->type.dt};
+
+    for (int k = 1; k < s.rank; k++)
+        row.shape.dim[row.shape.rank++] = s.dim[k];
+    Known v = gen_pick(r, fits_next, row);
+    Known i = gen_pick(r, fits_next, type_of(DT_i32, false, shape_of(0)));
+    if (!v.v || !i.v)
+        return var.v;
+    if (row.dt != DT_i32)
+        v = half(r, gen_squash(r, v));
+    return ir_op3(r->g, OP_put, var.v, i.v, v.v);
+}
+
+static Val next_real(Gen *r, Known var)
+{
+    Known k = gen_pick(r, fits_next, var.v->type);
+
+    if (var.v->type.shape.rank && gen_chance(r, 30))
+        return put_into(r, var);
+    return half(r, gen_squash(r, k.v ? k : var)).v;
+}
+
+/* The next value, of the variable's type but perhaps shared. */
+static Val next_value(Gen *r, const Known *var, int n, int k)
+{
+    Type t = var[k].v->type;
+    int j = (int)gen_int(r, 0, n - 1);
+
+    if (gen_chance(r, 20) && type_eq(var[j].v->type, t))
+        return var[j].v;
+    if (dtype_real(t.dt))
+        return next_real(r, var[k]);
+    Known next = gen_pick(r, fits_next, t);
+    if (t.shape.rank && gen_chance(r, 40))
+        return put_into(r, var[k]);
+    Val x = ir_add(r->g, next.v ? next.v : var[k].v, var[k].v);
+    return ir_op2(r->g, OP_mod, x, gen_const(r, DT_i32, 5, t.shape).v);
+}
+
+/* Variables that may exchange their values start alike. */
+static Known start_value(Gen *r, const Known *init, int k)
+{
+    Known x = k && gen_chance(r, 50)
+                  ? gen_pick(r, fits_like, init[0].v->type)
+                  : gen_pick(r, fits_number, (Type){0});
+
+    if (dtype_real(x.v->type.dt))
+        return gen_squash(r, x);
+    x.v = ir_op2(r->g, OP_mod, x.v,
+                 gen_const(r, DT_i32, 5, x.v->type.shape).v);
+    return x;
+}
+
+static Known variable(Val v, bool after)
+{
+    if (v->type.dt == DT_i32)
+        return (Known){v, 4, 4, 0, true};
+    return after ? (Known){v, 0.4, 1, 60, false}
+                 : (Known){v, 0.7, 1, 20, false};
+}
+
+static Val count_of(Gen *r)
+{
+    if (gen_chance(r, 50))
+        return ir_const(r->g, DT_i32, (double)gen_int(r, 0, 4));
+    return ir_input(r->g, INPUT_OPTION, "n",
+                    type_of(DT_i32, false, shape_of(0)));
+}
+
+/* What was made in the body stays there. */
+static void forget_body(Gen *r, const Loop *l, int before)
+{
+    int kept = before;
+
+    for (int k = before; k < r->pool.n; k++)
+        if (!ir_inside(r->pool.at[k].v, l))
+            r->pool.at[kept++] = r->pool.at[k];
+    r->pool.n = kept;
+}
+
+bool gen_loop(Gen *r)
+{
+    Known init[VARS], var[VARS];
+    Val start[VARS], next[VARS];
+    Type type[VARS];
+    int n = (int)gen_int(r, 1, VARS), before = r->pool.n;
+
+    if (r->depth == 2)
+        return false;
+    for (int k = 0; k < n; k++) {
+        init[k] = start_value(r, init, k);
+        start[k] = init[k].v;
+        type[k] = start[k]->type;
+        type[k].batched = type[k].batched || gen_chance(r, 30);
+        if (k && gen_chance(r, 50) && shape_eq(type[0].shape, type[k].shape))
+            type[k].batched = type[0].batched || type[k].batched;
+    }
+    Loop *l = ir_loop_open(r->g, count_of(r), start, n, type, ++r->depth,
+                           (Span){0});
+    VEC_PUSH(r->a, &r->pool, ((Known){l->index, 2, 4, 0, true}));
+    for (int k = 0; k < n; k++) {
+        var[k] = variable(l->var[k], false);
+        VEC_PUSH(r->a, &r->pool, var[k]);
+    }
+    int body = (int)gen_int(r, 2, 8);
+    for (int tries = 0; body > 0 && tries < 40; tries++)
+        body -= gen_op(r, (Op)gen_int(r, 0, OP_COUNT - 1));
+    for (int k = 0; k < n; k++)
+        next[k] = next_value(r, var, n, k);
+    Val loop = ir_loop_close(r->g, l, next);
+    r->depth--;
+    forget_body(r, l, before);
+    for (int k = 0; k < n; k++)
+        gen_keep(r, variable(ir_proj(r->g, loop, k), true));
+    return true;
+}
