@@ -15,16 +15,19 @@ must ./small train --quiet --limit 1024 --epochs 3 --seed 8 --out other.safetens
 echo "== kill -9 and resume"
 long="./small train --quiet --limit 8192 --epochs 4 --seed 7"
 must $long --threads 2 --out whole.safetensors
-for delay in 0.4 0.9 1.6; do
-    rm -f cut.safetensors cut.safetensors.ckpt
+killed=0
+for delay in 0.15 0.4 0.9; do
+    rm -f cut.safetensors
     $long --threads 2 --out cut.safetensors --save-every 5 &
     pid=$!
     sleep $delay
     kill -9 $pid 2>/dev/null
     wait $pid 2>/dev/null
+    [ $? -eq 137 ] && killed=$((killed + 1))
     must $long --threads 1 --out cut.safetensors --save-every 5 --resume
     same cut.safetensors whole.safetensors --exact
 done
+[ "$killed" -gt 0 ] || fail "no run was killed in time"
 
 echo "== evaluation"
 for flags in "--threads 1 --batch 100" "--threads 2 --batch 100" "--batch 7" "--batch 1 --threads 2"; do
