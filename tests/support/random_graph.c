@@ -267,7 +267,7 @@ Func *random_func_of(Arena *a, uint64_t seed, int nops, DType real)
 
     first_inputs(&r);
     for (int tries = 0; made < nops && tries < 20 * nops; tries++)
-        made += gen_chance(&r, 4) ? gen_loop(&r)
+        made += gen_chance(&r, 6) ? gen_loop(&r)
                                   : gen_op(&r, (Op)gen_int(&r, 0,
                                                            OP_COUNT - 1));
     f->name = arena_printf(a, "random%llu", (unsigned long long)seed);

@@ -28,11 +28,39 @@ static Val put_into(Gen *r, Known var)
         row.shape.dim[row.shape.rank++] = s.dim[k];
     Known v = gen_pick(r, fits_next, row);
     Known i = gen_pick(r, fits_next, type_of(DT_i32, false, shape_of(0)));
+    if (row.dt == DT_i32 && s.rank == 1 && gen_chance(r, 40)) {
+        i = var; // the places are what is written over
+        v = gen_pick(r, fits_next, var.v->type);
+    }
     if (!v.v || !i.v)
         return var.v;
     if (row.dt != DT_i32)
         v = half(r, gen_squash(r, v));
     return ir_op3(r->g, OP_put, var.v, i.v, v.v);
+}
+
+/* The elements of x in another order along one dim. */
+static Val moved(Gen *r, Val x)
+{
+    Shape s = x->type.shape;
+    int64_t from[RANK_MAX] = {0}, cut[RANK_MAX], end[RANK_MAX];
+    int axis = (int)gen_int(r, 0, s.rank - 1);
+
+    if (s.dim[axis] == 1)
+        return x;
+    if (gen_chance(r, 30))
+        return ir_reverse(r->g, x, &axis, 1);
+    if (gen_chance(r, 30)) {
+        Val i = ir_reverse(r->g, ir_iota(r->g, s.dim[0]), (int[]){0}, 1);
+        return ir_op2(r->g, OP_take, x, i);
+    }
+    for (int k = 0; k < s.rank; k++)
+        cut[k] = end[k] = s.dim[k];
+    cut[axis] = gen_int(r, 1, s.dim[axis] - 1);
+    Val head = ir_slice(r->g, x, from, cut, NULL);
+    from[axis] = cut[axis];
+    Val tail = ir_slice(r->g, x, from, end, NULL);
+    return ir_concat(r->g, (Val[]){tail, head}, 2, axis);
 }
 
 static Val next_real(Gen *r, Known var)
@@ -41,7 +69,11 @@ static Val next_real(Gen *r, Known var)
 
     if (var.v->type.shape.rank && gen_chance(r, 30))
         return put_into(r, var);
-    return half(r, gen_squash(r, k.v ? k : var)).v;
+    if (!k.v || gen_chance(r, 20))
+        k = var;
+    if (k.v->type.shape.rank && gen_chance(r, 30))
+        k.v = moved(r, k.v);
+    return half(r, gen_squash(r, k)).v;
 }
 
 /* The next value, of the variable's type but perhaps shared. */
@@ -126,7 +158,7 @@ bool gen_loop(Gen *r)
         var[k] = variable(l->var[k], false);
         VEC_PUSH(r->a, &r->pool, var[k]);
     }
-    int body = (int)gen_int(r, 2, 8);
+    int body = (int)gen_int(r, 2, gen_chance(r, 50) ? 6 : 14);
     for (int tries = 0; body > 0 && tries < 40; tries++)
         body -= gen_op(r, (Op)gen_int(r, 0, OP_COUNT - 1));
     for (int k = 0; k < n; k++)
