@@ -3,7 +3,8 @@
  *
  * Values go in and out as doubles in Tensors, as the interpreter has them.
  * Memory handed to the code is filled with NaNs first, so that what a kernel
- * forgets to write shows.
+ * forgets to write shows; it ends where pages end that nobody may touch, and
+ * what lies between it and there must stay as it was.
  */
 #include "support/machine.h"
 
@@ -12,18 +13,62 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, FILL = 0xff };
+
+typedef struct Memory {
+    unsigned char *at;
+    size_t bytes;
+} Memory;
 
 struct Machine {
     Arena *a;
     int n;
     Program **program;
     RnnEntryFn **fn;
-    char **arena; // kept between runs, by entry
+    Memory *arena; // kept between runs, by entry
     int64_t *batch;
     Target *target;
     Module *module;
     Jit *jit;
 };
+
+/* --- memory ---------------------------------------------------------------- */
+
+static size_t whole(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+static Memory memory_new(int64_t bytes)
+{
+    Memory m = {.bytes = (size_t)bytes};
+    size_t size = whole(m.bytes, PAGE);
+    unsigned char *p = mmap(NULL, size + 2 * PAGE, PROT_NONE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED ||
+        (size && mprotect(p + PAGE, size, PROT_READ | PROT_WRITE)))
+        fatal_surroundings("out of memory");
+    memset(p + PAGE, FILL, size);
+    m.at = p + PAGE + size - whole(m.bytes, RNN_ALIGN);
+    return m;
+}
+
+static void memory_free(Memory m, const char *what)
+{
+    size_t size = whole(m.bytes, PAGE), end = whole(m.bytes, RNN_ALIGN);
+    unsigned char *p = m.at + end - size;
+
+    if (!m.at)
+        return;
+    for (unsigned char *c = p; c < p + size; c++)
+        if ((c < m.at || c >= m.at + m.bytes) && *c != FILL)
+            internal_error("%s of %zu bytes: something written at %td", what,
+                           m.bytes, c - m.at);
+    munmap(p - PAGE, size + 2 * PAGE);
+}
 
 Entry *machine_entry(Arena *a, const Func *f, EntryKind kind)
 {
@@ -74,7 +119,7 @@ Machine *machine_new(Arena *a, Entry *const *entry, int n, const char *cpu,
     m->n = n;
     m->program = NEW_N(a, Program *, n);
     m->fn = NEW_N(a, RnnEntryFn *, n);
-    m->arena = NEW_N(a, char *, n);
+    m->arena = NEW_N(a, Memory, n);
     m->batch = NEW_N(a, int64_t, n);
     m->target = target_new(a, cpu, level, err, sizeof err);
     if (!m->target)
@@ -115,23 +160,13 @@ const char *machine_llvm(Machine *m)
 void machine_free(Machine *m)
 {
     for (int i = 0; i < m->n; i++)
-        free(m->arena[i]);
+        memory_free(m->arena[i], "the workspace");
     jit_free(m->jit);
     codegen_free(m->module);
     target_free(m->target);
 }
 
 /* --- tensors ------------------------------------------------------------- */
-
-static void *aligned(size_t bytes)
-{
-    void *p = NULL;
-
-    if (posix_memalign(&p, 64, bytes + 64))
-        fatal_surroundings("out of memory");
-    memset(p, 0xff, bytes + 64);
-    return p;
-}
 
 static int64_t count_of(const Tensor *t)
 {
@@ -146,9 +181,9 @@ static Tensor tensor_of(Arena *a, Type type, int64_t batch)
     return t;
 }
 
-static void *new_memory(const Tensor *t)
+static Memory new_memory(const Tensor *t)
 {
-    return aligned((size_t)(count_of(t) * dtype_bytes(t->type.dt)));
+    return memory_new(count_of(t) * dtype_bytes(t->type.dt));
 }
 
 static void to_memory(const Tensor *t, void *p)
@@ -175,14 +210,14 @@ static void from_memory(const Tensor *t, const void *p)
 
 /* --- running ------------------------------------------------------------- */
 
-static void *input_memory(Arena *a, const EvalEnv *env, Val v)
+static Memory input_memory(Arena *a, const EvalEnv *env, Val v)
 {
     Tensor t = tensor_of(a, v->type, env->batch);
-    void *p = new_memory(&t);
+    Memory m = new_memory(&t);
 
     env->input(env->user, v, &t);
-    to_memory(&t, p);
-    return p;
+    to_memory(&t, m.at);
+    return m;
 }
 
 /* The variable an output updates in place: the end of its chain of puts. */
@@ -204,10 +239,22 @@ static void keep_arena(Machine *m, int entry, int64_t batch)
 
     if (m->batch[entry] == batch)
         return;
-    free(m->arena[entry]);
-    m->arena[entry] =
-        aligned((size_t)(p->shared_bytes + batch * p->example_bytes));
+    memory_free(m->arena[entry], "the workspace");
+    m->arena[entry] = memory_new(p->shared_bytes + batch * p->example_bytes);
     m->batch[entry] = batch;
+}
+
+static void call_entry(Machine *m, int entry, RnnCall *call, MachineRun *how)
+{
+    call->pool = rnn_pool_new(how && how->threads ? how->threads : 1);
+    call->arena = (char *)m->arena[entry].at;
+    call->fresh = !how || !how->stale;
+    call->probe = how && how->probe;
+    call->kernel_ns = how ? how->kernel_ns : NULL;
+    m->fn[entry](call);
+    if (how)
+        how->bad_kernel = call->bad_kernel;
+    rnn_pool_free(call->pool);
 }
 
 void machine_run(Machine *m, int entry, Arena *a, const EvalEnv *env,
@@ -216,33 +263,32 @@ void machine_run(Machine *m, int entry, Arena *a, const EvalEnv *env,
     const Program *p = m->program[entry];
     const Func *f = &p->entry->func;
     void **in = NEW_N(a, void *, p->nin), **res = NEW_N(a, void *, f->nout);
-    int32_t *index = NEW_N(a, int32_t, env->batch);
-    RnnPool *pool = rnn_pool_new(how && how->threads ? how->threads : 1);
-    RnnCall call = {.n = env->batch, .in = in, .out = res, .index = index,
-                    .seed = env->seed, .pool = pool, .bad_kernel = -1};
+    Memory *given = NEW_N(a, Memory, p->nin), *made = NEW_N(a, Memory, f->nout);
+    Memory index = memory_new(env->batch * 4);
+    RnnCall call = {.n = env->batch, .in = in, .out = res,
+                    .index = (int32_t *)(void *)index.at, .seed = env->seed,
+                    .bad_kernel = -1};
 
     keep_arena(m, entry, env->batch);
-    call.arena = m->arena[entry];
-    call.fresh = !how || !how->stale;
-    call.probe = how && how->probe;
-    call.kernel_ns = how ? how->kernel_ns : NULL;
     for (int64_t i = 0; i < env->batch; i++)
-        index[i] = (int32_t)(env->index ? env->index[i] : i);
-    for (int i = 0; i < p->nin; i++)
-        in[i] = input_memory(a, env, p->in[i]);
+        ((int32_t *)(void *)index.at)[i] =
+            (int32_t)(env->index ? env->index[i] : i);
+    for (int i = 0; i < p->nin; i++) {
+        given[i] = input_memory(a, env, p->in[i]);
+        in[i] = given[i].at;
+    }
     for (int i = 0; i < f->nout; i++) {
         out[i] = tensor_of(a, f->out[i]->type, env->batch);
-        res[i] = p->inplace[i] ? own_storage(p, i, in) : new_memory(&out[i]);
+        if (!p->inplace[i])
+            made[i] = new_memory(&out[i]);
+        res[i] = p->inplace[i] ? own_storage(p, i, in) : made[i].at;
     }
-    m->fn[entry](&call);
+    call_entry(m, entry, &call, how);
     for (int i = 0; i < f->nout; i++) {
         from_memory(&out[i], res[i]);
-        if (!p->inplace[i])
-            free(res[i]);
+        memory_free(made[i], "a result");
     }
     for (int i = 0; i < p->nin; i++)
-        free(in[i]);
-    if (how)
-        how->bad_kernel = call.bad_kernel;
-    rnn_pool_free(pool);
+        memory_free(given[i], "an input");
+    memory_free(index, "the index");
 }
