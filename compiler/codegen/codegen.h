@@ -32,9 +32,13 @@ Module *codegen_unit(Arena *a, const Target *t, const Unit *u,
 /* Text for `dump`: optimized false = as emitted. */
 char *codegen_llvm_text(Module *m, bool optimized);
 void codegen_asm(Module *m, const Target *t, FILE *out);
-/* Optimize and write an object file; false with the reason in err. */
-bool codegen_object(Module *m, const Target *t, const char *path, char *err,
-                    size_t n);
+/* The program is compiled in parts, side by side on all processors; their
+ * number depends on the program alone. codegen_objects optimizes them and
+ * writes part i to path[i]; false with the reason in err. */
+enum { CODEGEN_PARTS_MAX = 8 };
+int codegen_parts(Module *m);
+bool codegen_objects(Module *m, const Target *t, const char *const *path,
+                     char *err, size_t n);
 /* Compile in memory for tests and folding; symbol addresses by name. The
  * runtime's functions are resolved in this process. */
 typedef struct Jit Jit;

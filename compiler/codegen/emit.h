@@ -23,17 +23,29 @@ struct Module {
     bool optimized;
     char *emitted_text; // as emitted, kept if opt.keep_ir
     bool blas;          // calls OpenBLAS
+    struct Plan *plan;  // of its parts, once made (parts.c)
 };
+
+/* Marks entry points whose speed does not matter (parts.c). */
+#define RARE_ATTRIBUTE "rnn-rare"
 
 /* object.c (with the codegen_ functions on a finished module) */
 void module_optimize(Module *m);  // once; later calls do nothing
 char *module_text(Module *m);     // as it is now
+void module_verify(Module *m);    // before optimization, if asked for
 /* Object or assembly in memory, optimized first; NULL with the reason. */
 LLVMMemoryBufferRef module_emit(Module *m, LLVMCodeGenFileType type, char *err,
                                 size_t n);
+/* The two steps for any LLVM module: the passes `first`, then those of the
+ * level; machine code in memory, NULL with the reason. Safe in any thread. */
+void optimize(LLVMModuleRef m, LLVMTargetMachineRef tm, const char *first,
+              int level, bool check);
+LLVMMemoryBufferRef emit_file(LLVMModuleRef m, LLVMTargetMachineRef tm,
+                              LLVMCodeGenFileType type, char *err, size_t n);
 
 /* target.c */
 LLVMTargetMachineRef target_machine(const Target *t);
+LLVMTargetMachineRef target_new_machine(const Target *t); // another such
 LLVMTargetDataRef target_layout(const Target *t);
 int target_opt_level(const Target *t);
 void target_module(const Target *t, LLVMModuleRef m); // triple and layout

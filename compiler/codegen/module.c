@@ -43,8 +43,11 @@ Module *codegen_unit(Arena *a, const Target *t, const Unit *u,
     target_module(t, e.m);
     e.b = LLVMCreateBuilderInContext(e.c);
     set_types(&e);
-    for (int i = 0; i < nentry; i++)
+    for (int i = 0; i < nentry; i++) {
         fn[i] = emit_host(&e, entry[i], i);
+        if (entry[i]->entry->kind == ENTRY_CHECK)
+            compat_attr_text(e.c, fn[i], RARE_ATTRIBUTE, "");
+    }
     emit_tables(&e, u, entry, nentry, fn);
     LLVMDisposeBuilder(e.b);
     m->blas = e.blas;

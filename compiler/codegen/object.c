@@ -1,16 +1,22 @@
 /*
- * object.c -- a finished module: checked, optimized, written out.
+ * object.c -- a finished module: checked, optimized, made into machine code.
  *
- * A module is optimized once, on first need, and remembers that. Files appear
- * whole or not at all: the object is made in memory, written beside its place
- * and renamed.
+ * A module is optimized once, on first need, and remembers that. For programs
+ * parts.c does the same with each part of a module.
  */
 #include "codegen/emit.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+
+/* Kernels come tiled, unrolled and as vectors, and what should be inline is:
+ * left to do is cleaning up, moving what is invariant out of loops and seeing
+ * through loads of what was just stored. LLVM's default pipeline takes three
+ * times as long for the same speed of kernels. */
+static const char pipeline[] =
+    "function(sroa,early-cse<memssa>,simplifycfg,"
+    "instcombine<no-verify-fixpoint>,loop-mssa(loop-rotate,licm),simplifycfg,"
+    "gvn,dse,loop-unroll<O3>,early-cse,instcombine<no-verify-fixpoint>,"
+    "simplifycfg)";
 
 static void verify(LLVMModuleRef m, const char *when)
 {
@@ -22,32 +28,40 @@ static void verify(LLVMModuleRef m, const char *when)
     LLVMDisposeMessage(msg);
 }
 
-void module_optimize(Module *m)
+void module_verify(Module *m)
 {
-    LLVMPassBuilderOptionsRef opt;
-    LLVMErrorRef e;
-    char pipeline[32];
-
-    if (m->optimized)
-        return;
     if (m->opt.verify)
         verify(m->m, "before");
-    if (m->opt.keep_ir)
-        m->emitted_text = module_text(m);
-    snprintf(pipeline, sizeof pipeline, "default<O%d>",
-             target_opt_level(m->target));
-    opt = LLVMCreatePassBuilderOptions();
-    // Kernels come as vectors already; what is scalar is meant to be.
-    LLVMPassBuilderOptionsSetLoopVectorization(opt, 0);
-    LLVMPassBuilderOptionsSetSLPVectorization(opt, 0);
-    e = LLVMRunPasses(m->m, pipeline, target_machine(m->target), opt);
+}
+
+void optimize(LLVMModuleRef m, LLVMTargetMachineRef tm, const char *first,
+              int level, bool check)
+{
+    LLVMPassBuilderOptionsRef opt = LLVMCreatePassBuilderOptions();
+    char text[512];
+    LLVMErrorRef e;
+
+    snprintf(text, sizeof text, "%s%s%s", first, *first ? "," : "",
+             level > 0 ? pipeline : "default<O0>");
+    e = LLVMRunPasses(m, text, tm, opt);
     LLVMDisposePassBuilderOptions(opt);
     if (e) {
         char *msg = LLVMGetErrorMessage(e);
         internal_error("LLVM's passes failed: %s", msg);
     }
-    if (m->opt.verify)
-        verify(m->m, "after");
+    if (check)
+        verify(m, "after");
+}
+
+void module_optimize(Module *m)
+{
+    if (m->optimized)
+        return;
+    module_verify(m);
+    if (m->opt.keep_ir)
+        m->emitted_text = module_text(m);
+    optimize(m->m, target_machine(m->target), "", target_opt_level(m->target),
+             m->opt.verify);
     m->optimized = true;
 }
 
@@ -69,20 +83,25 @@ char *codegen_llvm_text(Module *m, bool optimized)
     return m->optimized ? m->emitted_text : module_text(m);
 }
 
-LLVMMemoryBufferRef module_emit(Module *m, LLVMCodeGenFileType type, char *err,
-                                size_t n)
+LLVMMemoryBufferRef emit_file(LLVMModuleRef m, LLVMTargetMachineRef tm,
+                              LLVMCodeGenFileType type, char *err, size_t n)
 {
     LLVMMemoryBufferRef buf = NULL;
     char *msg = NULL;
 
-    module_optimize(m);
-    if (LLVMTargetMachineEmitToMemoryBuffer(target_machine(m->target), m->m,
-                                            type, &msg, &buf)) {
+    if (LLVMTargetMachineEmitToMemoryBuffer(tm, m, type, &msg, &buf)) {
         snprintf(err, n, "LLVM could not make machine code: %s", msg);
         LLVMDisposeMessage(msg);
         return NULL;
     }
     return buf;
+}
+
+LLVMMemoryBufferRef module_emit(Module *m, LLVMCodeGenFileType type, char *err,
+                                size_t n)
+{
+    module_optimize(m);
+    return emit_file(m->m, target_machine(m->target), type, err, n);
 }
 
 void codegen_asm(Module *m, const Target *t, FILE *out)
@@ -95,50 +114,6 @@ void codegen_asm(Module *m, const Target *t, FILE *out)
         internal_error("%s", err);
     fwrite(LLVMGetBufferStart(buf), 1, LLVMGetBufferSize(buf), out);
     LLVMDisposeMemoryBuffer(buf);
-}
-
-/* Writes to path.PID.tmp, then renames; removes the temporary on failure. */
-static bool write_whole(const char *path, const char *bytes, size_t size,
-                        char *err, size_t n)
-{
-    size_t len = strlen(path) + 32;
-    char *tmp = malloc(len);
-    FILE *f;
-    bool ok;
-
-    if (!tmp)
-        fatal_surroundings("out of memory while writing \"%s\"", path);
-    snprintf(tmp, len, "%s.%ld.tmp", path, (long)getpid());
-    f = fopen(tmp, "wb");
-    if (!f) {
-        snprintf(err, n, "could not write \"%s\": %s", path, strerror(errno));
-        free(tmp);
-        return false;
-    }
-    ok = fwrite(bytes, 1, size, f) == size;
-    ok = !fclose(f) && ok;
-    ok = ok && !rename(tmp, path);
-    if (!ok) {
-        snprintf(err, n, "could not write \"%s\": %s", path, strerror(errno));
-        remove(tmp);
-    }
-    free(tmp);
-    return ok;
-}
-
-bool codegen_object(Module *m, const Target *t, const char *path, char *err,
-                    size_t n)
-{
-    LLVMMemoryBufferRef buf = module_emit(m, LLVMObjectFile, err, n);
-    bool ok;
-
-    (void)t;
-    if (!buf)
-        return false;
-    ok = write_whole(path, LLVMGetBufferStart(buf), LLVMGetBufferSize(buf),
-                     err, n);
-    LLVMDisposeMemoryBuffer(buf);
-    return ok;
 }
 
 void codegen_free(Module *m)

@@ -61,6 +61,8 @@ struct Target {
     bool host_features; // not x86: LLVM's own list of the host's features
     char *features;
     int opt_level;
+    char *triple;
+    LLVMTargetRef ref;
     LLVMTargetMachineRef tm;
     LLVMTargetDataRef layout;
 };
@@ -181,21 +183,28 @@ static void initialize(void)
     done = true;
 }
 
-Target *target_new(Arena *a, const char *cpu, int opt_level, char *err,
-                   size_t n)
+LLVMTargetMachineRef target_new_machine(const Target *t)
 {
     static const LLVMCodeGenOptLevel level[] = {
         LLVMCodeGenLevelNone, LLVMCodeGenLevelLess, LLVMCodeGenLevelDefault,
         LLVMCodeGenLevelAggressive};
+
+    return LLVMCreateTargetMachine(
+        t->ref, t->triple, t->host_features ? t->tune : t->level->cpu,
+        t->features, level[t->opt_level], LLVMRelocPIC, LLVMCodeModelDefault);
+}
+
+Target *target_new(Arena *a, const char *cpu, int opt_level, char *err,
+                   size_t n)
+{
     Target *t = NEW(a, Target);
     char *triple, *msg = NULL;
-    LLVMTargetRef ref;
 
     initialize();
     triple = LLVMGetDefaultTargetTriple();
     t->features = arena_printf(a, "%s", "");
     t->opt_level = opt_level < 0 ? 0 : opt_level > 3 ? 3 : opt_level;
-    if (LLVMGetTargetFromTriple(triple, &ref, &msg)) {
+    if (LLVMGetTargetFromTriple(triple, &t->ref, &msg)) {
         snprintf(err, n, "LLVM cannot make code for %s: %s", triple, msg);
         LLVMDisposeMessage(msg);
         LLVMDisposeMessage(triple);
@@ -205,10 +214,9 @@ Target *target_new(Arena *a, const char *cpu, int opt_level, char *err,
         LLVMDisposeMessage(triple);
         return NULL;
     }
-    t->tm = LLVMCreateTargetMachine(
-        ref, triple, t->host_features ? t->tune : t->level->cpu, t->features,
-        level[t->opt_level], LLVMRelocPIC, LLVMCodeModelDefault);
+    t->triple = arena_printf(a, "%s", triple);
     LLVMDisposeMessage(triple);
+    t->tm = target_new_machine(t);
     if (!t->tm) {
         snprintf(err, n, "LLVM has no target machine for \"%s\"", t->tune);
         return NULL;

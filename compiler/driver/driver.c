@@ -7,7 +7,7 @@
  *   simplify  Funcs          passes_run
  *   lower     Programs       loop_lower, loop_verify
  *   generate  Module         codegen_unit
- *   write     executable     codegen_object, link_executable
+ *   write     executable     codegen_objects, link_executable
  *
  * Each step returns the exit status so far, 0 to go on. Mistakes in the
  * program are printed once, after the last step that can find one.
@@ -149,22 +149,27 @@ static void step_generate(Job *job)
 static int step_write(Job *job, const char *output)
 {
     char err[1024];
+    const char *object[CODEGEN_PARTS_MAX];
+    int nobject = codegen_parts(job->module);
 
     clock_start(&job->clock, "object");
-    const char *object =
-        files_temporary(job->a, output, ".o", err, sizeof err);
-    if (!object)
-        return surroundings("could not write \"%s\": %s", output, err);
-    if (!codegen_object(job->module, job->target, object, err, sizeof err))
-        return surroundings("could not write \"%s\": %s", object, err);
+    for (int i = 0; i < nobject; i++) {
+        object[i] = files_temporary(job->a, output, ".o", err, sizeof err);
+        if (!object[i])
+            return surroundings("could not write \"%s\": %s", output, err);
+    }
+    if (!codegen_objects(job->module, job->target, object, err, sizeof err))
+        return surroundings("could not write the code of \"%s\": %s", output,
+                            err);
     clock_start(&job->clock, "link");
     const char *exe = files_temporary(job->a, output, "", err, sizeof err);
     if (!exe)
         return surroundings("could not write \"%s\": %s", output, err);
-    if (!link_executable(job->a, object, exe, codegen_uses_blas(job->module),
-                         err, sizeof err))
+    if (!link_executable(job->a, object, nobject, exe,
+                         codegen_uses_blas(job->module), err, sizeof err))
         return surroundings("could not link \"%s\": %s", output, err);
-    files_remove(object);
+    for (int i = 0; i < nobject; i++)
+        files_remove(object[i]);
     if (!files_keep(exe, output, err, sizeof err))
         return surroundings("could not write \"%s\": %s", output, err);
     return DONE;

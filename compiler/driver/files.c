@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TEMPORARY_MAX = 8 };
+enum { TEMPORARY_MAX = 16 };
 
 static char temporary[TEMPORARY_MAX][PATH_MAX];
 

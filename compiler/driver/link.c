@@ -1,5 +1,5 @@
 /*
- * link.c -- from an object file to an executable.
+ * link.c -- from object files to an executable.
  *
  * zlib and OpenBLAS are linked statically where their archives are installed,
  * so that the executable needs nothing but libc and libm.
@@ -168,8 +168,8 @@ static void add_library(Words *w, const char *archive, const char *flag)
     add(w, path ? path : flag);
 }
 
-bool link_executable(Arena *a, const char *object, const char *output,
-                     bool blas, char *err, size_t n)
+bool link_executable(Arena *a, const char *const *object, int nobject,
+                     const char *output, bool blas, char *err, size_t n)
 {
     const char *runtime = link_runtime(a, err, n);
     Words w = {.a = a};
@@ -180,7 +180,8 @@ bool link_executable(Arena *a, const char *object, const char *output,
     add(&w, "-o");
     add(&w, output);
     add(&w, arena_printf(a, "%s/librnn_start.a", runtime));
-    add(&w, object);
+    for (int i = 0; i < nobject; i++)
+        add(&w, object[i]);
     if (blas)
         add(&w, arena_printf(a, "%s/librnn_blas.a", runtime));
     add(&w, arena_printf(a, "%s/librnn_rt.a", runtime));

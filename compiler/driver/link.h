@@ -1,5 +1,5 @@
 /*
- * link.h -- private to driver/: from an object file to an executable.
+ * link.h -- private to driver/: from object files to an executable.
  */
 #ifndef RNN_LINK_H
 #define RNN_LINK_H
@@ -10,9 +10,9 @@
  * place of this executable. NULL with a reason in err. */
 const char *link_runtime(Arena *a, char *err, size_t n);
 
-/* Links `object` with the runtime into `output` by cc (or $CC), without a
+/* Links the objects with the runtime into `output` by cc (or $CC), without a
  * shell. false with a reason in err; what cc said went to stderr. */
-bool link_executable(Arena *a, const char *object, const char *output,
-                     bool blas, char *err, size_t n);
+bool link_executable(Arena *a, const char *const *object, int nobject,
+                     const char *output, bool blas, char *err, size_t n);
 
 #endif
