@@ -11,7 +11,7 @@
 /* Kernels come tiled, unrolled and as vectors, and what should be inline is:
  * left to do is cleaning up, moving what is invariant out of loops and seeing
  * through loads of what was just stored. LLVM's default pipeline takes three
- * times as long for the same speed of kernels. */
+ * times as long, and training steps are as fast without it (within 2 %). */
 static const char pipeline[] =
     "function(sroa,early-cse<memssa>,simplifycfg,"
     "instcombine<no-verify-fixpoint>,loop-mssa(loop-rotate,licm),simplifycfg,"

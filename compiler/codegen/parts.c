@@ -220,11 +220,15 @@ typedef struct Job {
 /* Leaves to the linker what other parts define; variables are the first's. */
 static void keep_part(const Plan *p, LLVMModuleRef m, int part)
 {
-    LLVMValueRef v = LLVMGetFirstFunction(m);
+    LLVMValueRef v;
 
-    for (int i = 0; i < p->nshare; i++, v = LLVMGetNextFunction(v))
-        if (p->share[i].part != part && !LLVMIsDeclaration(v))
+    for (int i = 0; i < p->nshare; i++) {
+        size_t n;
+
+        v = LLVMGetNamedFunction(m, LLVMGetValueName2(p->share[i].fn, &n));
+        if (v && p->share[i].part != part && !LLVMIsDeclaration(v))
             LLVMSetLinkage(v, LLVMAvailableExternallyLinkage);
+    }
     for (v = LLVMGetFirstGlobal(m); v; v = LLVMGetNextGlobal(v))
         if (part != 0 && LLVMGetLinkage(v) == LLVMExternalLinkage)
             LLVMSetLinkage(v, LLVMAvailableExternallyLinkage);
