@@ -108,7 +108,7 @@ Known gen_input(Gen *r, Type t)
     Known k = {.size = 1.15, .bound = 2, .exact = true};
 
     if (t.dt == DT_i32)
-        k.size = k.bound = 4;
+        k.size = k.bound = 5;
     k.v = input_of(r, t);
     if (k.v->attr.i[0] == INPUT_CLOCK)
         k.size = k.bound = 20;
@@ -281,11 +281,20 @@ Func *random_func(Arena *a, uint64_t seed, int nops)
     return random_func_of(a, seed, nops, DT_f32);
 }
 
-static double input_element(Dice *d, DType dt)
+static double wild_element(Dice *d)
 {
+    static const double wild[] = {NAN, INFINITY, -INFINITY, -0.0, 0, 1};
+
+    return wild[dice_int(d, 0, ARRAY_LEN(wild) - 1)];
+}
+
+static double input_element(Dice *d, DType dt, bool wild)
+{
+    if (wild && dtype_real(dt) && dice_int(d, 0, 19) == 0)
+        return wild_element(d);
     switch (dt) {
     case DT_i32:
-        return (double)dice_int(d, 0, 4);
+        return (double)dice_int(d, -2, 5);
     case DT_bool:
         return (double)dice_int(d, 0, 1);
     default:
@@ -308,7 +317,8 @@ void random_input(void *data, Val input, Tensor *t)
         d.state = dice_bits(&d);
         for (int64_t k = 0; k < n; k++)
             t->at[b * n + k] = number ? (double)(r->index ? r->index[b] : b)
-                                      : input_element(&d, t->type.dt);
+                                      : input_element(&d, t->type.dt,
+                                                      r->wild);
     }
 }
 

@@ -15,12 +15,13 @@
 Func *random_func(Arena *a, uint64_t seed, int nops);
 Func *random_func_of(Arena *a, uint64_t seed, int nops, DType real);
 
-/* Data for its inputs, by name: reals in (-2, 2) that f32 holds, ints 0 .. 4,
+/* Data for its inputs, by name: reals in (-2, 2) that f32 holds, ints -2 .. 5,
  * bools; the clock "index" is the example's number. An example's data depends
  * only on its number. */
 typedef struct RandomData {
     uint64_t seed;
     const int64_t *index; // numbers of the examples, or NULL: 0, 1, ...
+    bool wild;            // some reals are NaN, infinite, 0 or -0
 } RandomData;
 void random_input(void *data, Val input, Tensor *t); // EvalEnv.input
 

@@ -35,7 +35,7 @@ static Val broadcast(Gen *r, Val x)
     int place[RANK_MAX];
 
     for (int k = 0; k < s.rank; k++) {
-        if (to.rank < 2 && gen_chance(r, 40))
+        if (to.rank < 2 && s.rank < 4 && gen_chance(r, 40))
             to.dim[to.rank++] = gen_int(r, 1, 5);
         place[k] = to.rank;
         to.dim[to.rank++] = s.dim[k] == 1 ? gen_int(r, 1, 9) : s.dim[k];

@@ -23,6 +23,8 @@ typedef struct Trial {
     bool fast;       // with rules_fast
     bool train;      // the entry is of kind train: no set-up part
     bool per_example; // slopes of each example's own sum
+    bool wild;       // data with NaNs, infinities and zeros
+    double slack;    // f32: so many times the usual error
     const char *cpu; // NULL: the host
     int level;       // 0, or 3: also at -O3
 } Trial;

@@ -112,8 +112,9 @@ static void explain(Arena *a, const Trial *t, Func *source)
     f = random_func_reduce(a, f ? f : source, still_found,
                            &(Same){t, found});
     run_apart(t, &f, 1, true);
-    printf("seed %llu, %s%s%s%s, %s: %s\n%s\n%s\n", (unsigned long long)t->seed,
-           guise_name[t->guise], t->fast ? ", fast" : "",
+    printf("seed %llu, %s%s%s%s%s, %s: %s\n%s\n%s\n",
+           (unsigned long long)t->seed, guise_name[t->guise],
+           t->wild ? ", wild" : "", t->fast ? ", fast" : "",
            t->train ? ", train" : "", t->per_example ? ", per example" : "",
            t->cpu ? t->cpu : "host", found_text[found], shared->text,
            text_of_func(a, f));
@@ -165,6 +166,8 @@ static Trial trial_of(uint64_t seed, Guise guise)
     t.fast = seed % 2;
     t.train = seed / 2 % 2;
     t.per_example = (seed ^ seed / 2) % 2;
+    // Slopes may be small differences of large numbers.
+    t.slack = guise < GUISE_GRADIENT ? 1 : 30;
     return t;
 }
 
@@ -182,6 +185,7 @@ static int try_group(uint64_t seed)
                 continue;
             t[n] = trial_of(s, guise);
             t[n].cpu = cpu_of(seed);
+            t[n].wild = guise < GUISE_GRADIENT && s % 4 == 1;
             t[n].level = seed / GROUP % 3 ? 0 : 3; // which is much slower
             // Rounding twice-differentiated functions says little.
             f[n++] = random_func_of(a, s, twice ? 8 : 5 + (int)(s % 30),
@@ -244,7 +248,7 @@ static int try_file(const char *path)
                 t[n] = (Trial){.seed = (uint64_t)(k + 1), .guise = guise,
                                .fast = k % 2, .train = k < 2,
                                .per_example = k % 2, .cpu = cpu[c],
-                               .level = 3};
+                               .level = 3, .slack = 30};
                 f[n++] = read_func(a, path, k % 2 ? DT_f64 : DT_f32);
             }
         findings += try_all(a, t, f, n);
