@@ -111,8 +111,10 @@ Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
         return POISON;
     warn_gradient(e, src[0], src[1], at);
     note.val = node_make(e, at, p->op, NULL, src, 2);
-    if (note.val)
+    if (note.val) {
         VEC_PUSH(e->a, &e->grads, note);
+        warn_attack_draws(e, note.val, at);
+    }
     return value_tensor(note.val);
 }
 

@@ -64,6 +64,7 @@ Value draw_new(Elab *e, Span at, Op op, bool batched)
     *d = (Draw){.op = op, .span = at, .batched = batched};
     d->stream = draw_stream(e);
     d->nkey = draw_keys(e, d->key);
+    warn_draw(e, d->stream, at);
     return (Value){.kind = V_DRAW, .draw = d};
 }
 

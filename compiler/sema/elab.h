@@ -91,6 +91,24 @@ typedef struct Soft { // a value made by softmax or log_softmax
     const char *by;
 } Soft;
 
+typedef struct Suspect { // a log, a division, a root: warn_value.c
+    Val val;
+    Span at;
+    const char *entry; // its key
+} Suspect;
+
+typedef struct ModelDraw { // a draw inside an attacked model
+    int64_t stream;
+    Span at;
+} ModelDraw;
+
+typedef struct AttackDraw { // such a draw in what an attack differentiates
+    Val grad, by; // by: the variable
+    ModelDraw draw;
+    Span at;
+    bool averaged; // over draws of the same place
+} AttackDraw;
+
 typedef struct GradNote { // a gradient
     Val val;
     int depth; // 1: computed from no other gradient
@@ -139,6 +157,9 @@ struct Elab {
     Names streams;       // stream number + 1 -> the key that has it
     Names vars;          // path -> its VarDecl's index + 1, maybe stale
     VEC(Soft) soft;
+    VEC(Suspect) suspect;
+    VEC(ModelDraw) model_draw;
+    VEC(AttackDraw) attack_draw;
     VEC(GradNote) grads;
     VEC(Decl *) net;     // instance of each net path, by first use
     int mute;            // > 0: a trial; messages are counted only
@@ -361,5 +382,16 @@ void warn_call(Elab *e, Decl *fn, const Frame *f, const Arg *arg, int n,
                const Value *result);
 void warn_attack(Elab *e, const Frame *f, Span at);
 void warn_gradient(Elab *e, Val y, Val x, Span at);
+/* warn_value.c: the user's place for one that may be in the library; as a node
+ * is made; at the end of an entry. */
+Span warn_place(const Elab *e, Span at);
+void warn_node(Elab *e, Val v, Span at);
+void warn_values(Elab *e, const EntryBuild *b, const Func *f);
+/* warn_random.c, warn_batch.c: as a draw is made, at a gradient, at the end
+ * of an entry. */
+void warn_draw(Elab *e, int64_t stream, Span at);
+void warn_attack_draws(Elab *e, Val grad, Span at);
+void warn_random(Elab *e, const Func *f);
+void warn_batch(Elab *e, const Func *f, const Output *output);
 
 #endif

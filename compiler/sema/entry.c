@@ -54,6 +54,12 @@ void entry_finish(Elab *e, EntryBuild *b, Entry *out)
     if (!ir_verify(&out->func, true, err, sizeof err))
         internal_error("elaboration built a wrong graph for \"%s\": %s",
                        b->name, err);
+    warn_values(e, b, &out->func);
+    if (b->kind == ENTRY_EVALUATE || b->kind == ENTRY_ATTACK) {
+        warn_random(e, &out->func);
+        warn_batch(e, &out->func, out->output);
+    }
+    sema_flush(e);
     VEC_PUSH(e->a, &e->u->entry, *out);
 }
 

@@ -50,8 +50,10 @@ Val node_make(Elab *e, Span at, Op op, const Attr *attr, const Val *src, int n)
         e->dead = true;
         return NULL;
     }
-    return ir_origin(e->g, ir_node(e->g, op, attr ? attr : &none, src, n), at,
-                     NULL);
+    Val v = ir_origin(e->g, ir_node(e->g, op, attr ? attr : &none, src, n), at,
+                      NULL);
+    warn_node(e, v, at);
+    return v;
 }
 
 Val node_op(Elab *e, Span at, Op op, Val x)

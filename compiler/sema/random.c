@@ -102,6 +102,8 @@ Value prim_permutation(Elab *e, const Prim *p, const Arg *arg, Span at)
                                  "known when compiling");
     Type type = type_of(DT_i32, draw_is_batched(e) && !alone, shape_of(1, n));
     int nkey = draw_keys(e, key);
-    return value_tensor(ir_origin(e->g, ir_random(e->g, p->op, draw_stream(e),
-                                                  type, key, nkey), at, NULL));
+    int64_t stream = draw_stream(e);
+    warn_draw(e, stream, at);
+    return value_tensor(ir_origin(e->g, ir_random(e->g, p->op, stream, type,
+                                                  key, nkey), at, NULL));
 }

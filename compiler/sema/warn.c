@@ -7,6 +7,9 @@
  *   wide-eps       a radius wider than the range of the input
  *   unused         a name nobody uses
  *
+ * Others are found once the values of an entry are known: warn_value.c,
+ * warn_random.c, warn_batch.c.
+ *
  * `# allow NAME` silences one where it stands.
  */
 #include "sema/elab.h"
