@@ -259,6 +259,11 @@ static void choose_outputs(Gen *r, Func *f)
         add_output(r, f, all[gen_int(r, 0, r->pool.n - 1)]);
 }
 
+static Op any_op(Gen *r)
+{
+    return (Op)gen_int(r, 0, OP_COUNT - 1);
+}
+
 Func *random_func_of(Arena *a, uint64_t seed, int nops, DType real)
 {
     Gen r = {.a = a, .g = graph_new(a), .real = real, .dice = {seed}};
@@ -267,9 +272,9 @@ Func *random_func_of(Arena *a, uint64_t seed, int nops, DType real)
 
     first_inputs(&r);
     for (int tries = 0; made < nops && tries < 20 * nops; tries++)
-        made += gen_chance(&r, 6) ? gen_loop(&r)
-                                  : gen_op(&r, (Op)gen_int(&r, 0,
-                                                           OP_COUNT - 1));
+        made += gen_chance(&r, 6)   ? gen_loop(&r)
+                : gen_chance(&r, 4) ? gen_op(&r, OP_dot)
+                                    : gen_op(&r, any_op(&r));
     f->name = arena_printf(a, "random%llu", (unsigned long long)seed);
     f->g = r.g;
     choose_outputs(&r, f);

@@ -295,7 +295,7 @@ static bool wide_dot(Gen *r)
 
 static bool dot(Gen *r)
 {
-    if (gen_chance(r, 15))
+    if (gen_chance(r, 30))
         return wide_dot(r);
     Known x = gen_pick(r, fits_factor, any);
     DotDims d = {.ncontract = 1, .nbatch = gen_chance(r, 20)};

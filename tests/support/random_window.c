@@ -42,8 +42,36 @@ static Known contracted(Val v, Known x, Known y, double terms)
                    false};
 }
 
+/* With as many channels as networks have. */
+static bool wide_conv(Gen *r, Op op)
+{
+    static const int64_t many[] = {5, 16, 33, 40, 70};
+    int64_t n = gen_int(r, 3, 6), k = gen_int(r, 1, 3), c, o;
+    ConvDims d = {gen_int(r, 1, 2), 1, gen_int(r, 0, 1), 0, 0, k / 2};
+
+    c = many[gen_int(r, 0, 3)];
+    o = many[gen_int(r, 0, 4)];
+    int64_t h = (n + d.ph_lo - k) / d.sh + 1, w = n + d.pw_hi - k + 1;
+    bool batched = gen_chance(r, 70) || op == OP_conv_dw;
+    Known x = gen_input(r, type_of(r->real, batched, shape_of(3, n, n, c)));
+    Known y = gen_input(r, type_of(r->real, batched, shape_of(3, h, w, o)));
+    Known f = gen_input(r, type_of(r->real, gen_chance(r, 10),
+                                   shape_of(4, k, k, c, o)));
+    r->pool.n -= 3; // too large for the others
+    if (op == OP_conv)
+        return gen_keep(r, contracted(ir_conv(r->g, x.v, f.v, d), x, f,
+                                      (double)(k * k * c)));
+    if (op == OP_conv_dx)
+        return gen_keep(r, contracted(
+            ir_conv_dx(r->g, y.v, f.v, d, n, n), y, f, (double)(k * k * o)));
+    return gen_keep(r, contracted(ir_conv_dw(r->g, x.v, y.v, d, k, k), x, y,
+                                  4 * (double)(h * w)));
+}
+
 static bool conv(Gen *r, Op op)
 {
+    if (gen_chance(r, 10))
+        return wide_conv(r, op);
     Known x = image(r, false);
     const int64_t *d = x.v->type.shape.dim;
     Shape w = shape_of(4, gen_int(r, 1, less(3, d[0])),
