@@ -173,6 +173,7 @@ result:
 marker:
     %empty { $$ = NULL; }
 |   "homogeneous" { $$ = NAMED(name, @1, @1, $1, 0); }
+|   "homogeneous" "if" expr { $$ = NAMED(name, @$, @1, $1, 1, $3); }
 ;
 body:
     block

@@ -1,6 +1,7 @@
 /*
- * info.c -- what a program is made of: parameters and states, memory and
- * flops of its entry points, data sets, options, and what it was built for.
+ * info.c -- what a program is made of: parameters and states, homogeneity of
+ * its nets, memory and flops of its entry points, data sets, options, and what
+ * it was built for.
  */
 #include "face.h"
 
@@ -91,6 +92,43 @@ static void variables(Info *x, bool params)
            grouped(total, num), (long long)n,
            rnn_scaled(bytes, "B", size, sizeof size));
     rnn_table_print(stdout, &t, 2);
+}
+
+static void one_net(Info *x, const RnnNet *n)
+{
+    RnnTable t = {.align = "lrl"};
+    const RnnNetGroup *g = n->group;
+
+    rnn_json_line(&x->json, NULL, '{');
+    rnn_json_text(&x->json, "name", n->name);
+    if (n->why[0])
+        rnn_json_text(&x->json, "why", n->why);
+    else
+        rnn_json_real(&x->json, "order", n->order);
+    rnn_json_end(&x->json, '}');
+    if (x->quiet || (!n->promised && n->why[0]))
+        return;
+    printf("\nnet %s: homogeneous of order %g in its parameters, ", n->name,
+           n->order);
+    if (isnan(n->input))
+        printf("not in its input\n");
+    else
+        printf("%g in its input\n", n->input);
+    for (int i = 0; i < n->ngroup; i++) {
+        rnn_cell(&t, "%s", g[i].path);
+        rnn_cell(&t, "%g", g[i].degree);
+        rnn_cell(&t, "%s%s", g[i].with == i ? "" : "together with ",
+                 g[i].with == i ? "" : g[g[i].with].path);
+    }
+    rnn_table_print(stdout, &t, 2);
+}
+
+static void nets(Info *x)
+{
+    rnn_json_begin(&x->json, "nets", '[');
+    for (int i = 0; i < x->p->nnet; i++)
+        one_net(x, &x->p->net[i]);
+    rnn_json_end(&x->json, ']');
 }
 
 /* Flops per example: outside loops of run-time length, and per pass of them.
@@ -256,6 +294,7 @@ RnnStatus rnn_info(const RnnProgram *p, RnnFlags *f, RnnError *err)
     header(&x);
     variables(&x, true);
     variables(&x, false);
+    nets(&x);
     entries(&x);
     data_sets(&x);
     options(&x);

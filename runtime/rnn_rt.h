@@ -146,6 +146,20 @@ typedef struct RnnEntry {
     int32_t check, pad;
 } RnnEntry;
 
+/* A net: its order of homogeneity in its parameters, if it has one. */
+typedef struct RnnNetGroup {
+    const char *path;  // of a layer
+    double degree;     // in its parameters
+    int32_t with, pad; // the first group that must be scaled with this one
+} RnnNetGroup;
+typedef struct RnnNet {
+    const char *name, *place;
+    const char *why, *why_place; // why there is no order, "" if there is one
+    double order, input;         // order in the input, NAN: none
+    int32_t promised, ngroup;
+    const RnnNetGroup *group;
+} RnnNet;
+
 typedef struct RnnProgram {
     int32_t abi, real; // RNN_ABI; RNN_F32 or RNN_F64
     const char *name, *source, *version, *cpu; // "fashion", path, rnnc's, target
@@ -155,6 +169,8 @@ typedef struct RnnProgram {
     const RnnOption *option;
     const RnnData *data;
     const RnnEntry *entry;
+    int32_t nnet, net_pad;
+    const RnnNet *net;
 } RnnProgram;
 
 extern const RnnProgram rnn_program; // emitted by rnnc

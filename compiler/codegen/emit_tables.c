@@ -124,6 +124,44 @@ static void put_vars(Row *r, const Unit *u)
     put_rows(r, row, u->var.n, "vars");
 }
 
+static void put_groups(Row *r, const NetDecl *d)
+{
+    LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, d->ngroup + 1);
+
+    for (int i = 0; i < d->ngroup; i++) {
+        Row x = {.e = r->e};
+
+        put_text(&x, d->group[i]);
+        put_real(&x, d->degree[i]);
+        put_int(&x, d->with[i]);
+        put_int(&x, 0);
+        row[i] = finish(&x);
+    }
+    put_rows(r, row, d->ngroup, "groups");
+}
+
+static void put_nets(Row *r, const Unit *u)
+{
+    LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, u->net.n + 1);
+
+    for (int i = 0; i < u->net.n; i++) {
+        const NetDecl *d = &u->net.at[i];
+        Row x = {.e = r->e};
+
+        put_text(&x, d->name);
+        put_place(&x, d->span);
+        put_text(&x, d->homogeneous ? "" : d->why);
+        put_place(&x, d->homogeneous ? (Span){0} : d->at->span);
+        put_real(&x, d->order);
+        put_real(&x, d->input);
+        put_int(&x, d->promised);
+        put_int(&x, d->ngroup);
+        put_groups(&x, d);
+        row[i] = finish(&x);
+    }
+    put_rows(r, row, u->net.n, "nets");
+}
+
 static void put_options(Row *r, const OptionDecl *o, int n)
 {
     LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, n + 1);
@@ -418,6 +456,9 @@ void emit_tables(Emit *e, const Unit *u, Program *const *p, int n,
     put_options(&x, u->option.at, u->option.n);
     put_data(&x, u);
     put_rows(&x, row, n, "entries");
+    put_int(&x, u->net.n);
+    put_int(&x, 0);
+    put_nets(&x, u);
     init = finish(&x);
     g = LLVMAddGlobal(e->m, LLVMTypeOf(init), "rnn_program");
     LLVMSetInitializer(g, init);

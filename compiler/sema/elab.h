@@ -377,6 +377,8 @@ void exec_entry_statement(Elab *e, const Ast *s);
 void row_add(Elab *e, const char *name, Value v, Span span);
 
 void warn_unused(Elab *e, const Ast *file);
+/* homogeneous.c: after the first call of a net, its degrees; the promise. */
+void net_order(Elab *e, Decl *fn, Frame *f, const Value *result);
 /* warn.c: after a call, before an attack's body, at a gradient. */
 void warn_call(Elab *e, Decl *fn, const Frame *f, const Arg *arg, int n,
                const Value *result);

@@ -18,7 +18,22 @@ typedef struct VarDecl { // a parameter or a state
     bool is_param;
     Val init; // in the unit's graph, shared
     Span span;
+    Span use; // the program's own text that led to it: a layer's call
 } VarDecl;
+
+/* A net and its degree of homogeneity, from its first call: ir/degree.h. */
+typedef struct NetDecl {
+    const char *name;
+    bool promised, homogeneous;
+    double order, input; // input NAN: none
+    int ngroup;
+    const char *const *group; // paths of layers
+    const double *degree;     // [ngroup]
+    const int *with;          // [ngroup] as in Degrees
+    Val at;                   // not homogeneous: where it breaks, and why
+    const char *why;
+    Span span;
+} NetDecl;
 
 typedef enum { OPT_REAL, OPT_INT, OPT_BOOL } OptKind;
 typedef struct OptionDecl {
@@ -78,6 +93,7 @@ typedef struct Unit {
     DType real;
     Graph *g;
     VEC(VarDecl) var;
+    VEC(NetDecl) net;
     VEC(OptionDecl) option;
     VEC(DataDecl) data;
     VEC(Entry) entry;

@@ -185,7 +185,8 @@ static int declare(Elab *e, const Ast *s, const char *path, bool is_param,
     if (node == NULL)
         return -1;
     VEC_PUSH(e->a, &e->u->var,
-             ((VarDecl){intern(path), type, is_param, node, s->name_span}));
+             ((VarDecl){intern(path), type, is_param, node, s->name_span,
+                         warn_place(e, s->name_span)}));
     names_put(e->a, &e->vars, intern(path), (void *)(intptr_t)e->u->var.n);
     return e->u->var.n - 1;
 }
