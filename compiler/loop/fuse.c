@@ -21,12 +21,31 @@ enum {
     EPILOGUE_MAX = 24
 };
 
+/* The last dim larger than 1: vectors run along it. */
+static int64_t lane_extent(Shape s)
+{
+    int64_t n = 1;
+
+    for (int d = 0; d < s.rank; d++)
+        if (s.dim[d] > 1)
+            n = s.dim[d];
+    return n;
+}
+
+static bool breaks_lanes(Val reshape)
+{
+    return lane_extent(reshape->type.shape) !=
+           lane_extent(reshape->src[0]->type.shape);
+}
+
 static double op_cost(Val v)
 {
     switch (v->op) {
     case OP_const: case OP_cast: case OP_broadcast: case OP_spread:
-    case OP_reshape: case OP_stop_gradient: case OP_iota:
+    case OP_stop_gradient: case OP_iota:
         return 0;
+    case OP_reshape:
+        return breaks_lanes(v) ? 1 : 0;
     case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_tanh:
     case OP_sigmoid: case OP_softplus: case OP_erf: case OP_sin: case OP_cos:
     case OP_pow:
@@ -343,6 +362,19 @@ static void count_node(Lower *lo, Val v)
             fact_of(lo, f->reach.at[i].root)->nnodes++;
 }
 
+/* A reshape read in vectors many times over: not in pieces each time. */
+static void need_source(Lower *lo, Val v)
+{
+    Val x = v->src[0];
+
+    if (!breaks_lanes(v) || shape_size(v->type.shape) == 1 ||
+        kind_of(x) == LOWER_REGION || fact_of(lo, x)->root)
+        return;
+    fact_of(lo, x)->must = true;
+    if (x->op == OP_reshape)
+        need_source(lo, x);
+}
+
 static void decide(Lower *lo, Val v)
 {
     Fact *f = fact_of(lo, v);
@@ -354,8 +386,11 @@ static void decide(Lower *lo, Val v)
         return;
     }
     find_reaches(lo, v);
-    if ((f->must && v->op != OP_reshape) ||
-        (v->op != OP_reshape && is_worth_buffer(lo, v))) {
+    if (v->op == OP_reshape) {
+        // It has the memory of its source.
+        if (!f->must && is_worth_buffer(lo, v))
+            need_source(lo, v);
+    } else if (f->must || is_worth_buffer(lo, v)) {
         f->buffered = true;
         f->root = f->core = v;
         return;
