@@ -80,7 +80,7 @@ static bool note_grad(Elab *e, Span at, const Val *src, GradNote *note)
     return note->order <= ORDER_MAX && note->depth <= GRADS_MAX;
 }
 
-Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
+static Value gradient(Elab *e, const Prim *p, const Arg *arg, Span at)
 {
     Val src[2] = {function_of(e, &arg[0]), NULL};
 
@@ -116,6 +116,20 @@ Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
         warn_attack_draws(e, note.val, at);
     }
     return value_tensor(note.val);
+}
+
+/* d (m exp s) = dm exp s: the scale carries no gradient. */
+Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
+{
+    Arg m[2] = {arg[0], arg[1]};
+
+    if (arg[0].v.kind != V_LOG)
+        return gradient(e, p, arg, at);
+    m[0].v = value_tensor(arg[0].v.val);
+    Value g = gradient(e, p, m, at);
+    if (g.kind == V_TENSOR)
+        g = (Value){.kind = V_LOG, .val = g.val, .scale = arg[0].v.scale};
+    return g;
 }
 
 /* --- lower, upper -------------------------------------------------------- */

@@ -115,6 +115,8 @@ static Value reduce_value(Elab *e, Span at, Op op, const Arg *x,
 
 Value prim_reduce(Elab *e, const Prim *p, const Arg *arg, Span at)
 {
+    if (arg[0].v.kind == V_LOG)
+        return log_reduce(e, at, p, arg);
     return reduce_value(e, at, p->op, &arg[0], &arg[1]);
 }
 
@@ -133,6 +135,8 @@ Value prim_extreme(Elab *e, const Prim *p, const Arg *arg, Span at)
 
 Value prim_mean(Elab *e, const Prim *p, const Arg *arg, Span at)
 {
+    if (arg[0].v.kind == V_LOG)
+        return log_reduce(e, at, p, arg);
     Val x = need_real_val(e, &arg[0], "what is averaged");
     int64_t count;
     Val y = x ? reduce(e, at, p->op, x, &arg[1], &count) : NULL;
@@ -197,6 +201,9 @@ static Val batched_val(Elab *e, const Prim *p, const Arg *arg)
 
 Value prim_batch(Elab *e, const Prim *p, const Arg *arg, Span at)
 {
+    if (arg[0].v.kind == V_LOG && p->op == OP_batch_sum &&
+        log_batched(&arg[0].v))
+        return log_batch(e, at, arg[0].v, false);
     Val x = batched_val(e, p, &arg[0]);
 
     return value_tensor(node_op(e, at, p->op, x));
@@ -215,6 +222,8 @@ Value batch_mean_of(Elab *e, Span at, Val x)
 
 Value prim_batch_mean(Elab *e, const Prim *p, const Arg *arg, Span at)
 {
+    if (arg[0].v.kind == V_LOG && log_batched(&arg[0].v))
+        return log_batch(e, at, arg[0].v, true);
     Val x = batched_val(e, p, &arg[0]);
 
     if (x == NULL)

@@ -131,7 +131,8 @@ typedef struct EntryBuild {
     VEC(Value) state;    // current value by var index; V_ABSENT: unchanged
     VEC(AttackNote) attack;
     int nminimize;
-    Val loss;            // sum of what is minimized
+    Val loss;            // sum of what is minimized, as it is reported
+    const char *loss_name;
     VEC(int) minimized;  // var indices
     const char **demoted; // attack: formals that must be constants
     int ndemoted;
@@ -223,6 +224,16 @@ Value elem2(Elab *e, Span at, Op op, Value x, Value y);
 /* fold.c: the op on numbers known when compiling. */
 Value fold(Elab *e, Span at, Op op, const Arg *arg, int n);
 bool broadcast_shapes(Shape a, Shape b, Shape *out);
+
+/* --- logdomain.c: reals kept as mantissa and logarithm, V_LOG ------------- */
+
+/* An elementwise op, one of whose operands is such a real; a cast; sums and
+ * means over dims or the examples. */
+Value log_elem(Elab *e, Span at, Op op, const Arg *arg, int n);
+Value log_cast(Elab *e, Span at, const Arg *x, DType to);
+Value log_reduce(Elab *e, Span at, const Prim *p, const Arg *arg);
+Value log_batch(Elab *e, Span at, Value v, bool mean);
+bool log_batched(const Value *v);
 
 /* --- draw.c -------------------------------------------------------------- */
 

@@ -224,8 +224,11 @@ Value elem(Elab *e, Span at, Op op, const Arg *given, int n)
     Shape shape;
     Value out;
 
-    for (int k = 0; k < n; k++)
+    for (int k = 0; k < n; k++) {
         arg[k] = given[k];
+        if (given[k].v.kind == V_LOG)
+            return log_elem(e, at, op, given, n);
+    }
     if (!prepare(e, op, arg, n, &out))
         return out;
     for (int k = 0; k < n; k++) {
@@ -278,6 +281,8 @@ Value elem_cast(Elab *e, Span at, const Arg *x, DType to)
             return value_tensor(ir_const(e->g, DT_f64, f));
         return to == DT_i32 ? value_int((int64_t)f) : value_real(f);
     }
+    case V_LOG:
+        return log_cast(e, at, &(Arg){.v = v, .span = x->span}, to);
     case V_DRAW:
         return draw_apply(e, at, OP_cast, &(Arg){.v = v, .span = x->span}, 1,
                           to);

@@ -168,6 +168,9 @@ Value type_fit(Elab *e, const TypeSpec *t, const Arg *x, const char *what,
         return POISON;
     if (is_known(v))
         return known_fit(e, t, &settled, what, type);
+    if (v->kind == V_LOG && dtype_real(t->dt) && !t->nclass &&
+        shape_eq(v->val->type.shape, t->shape))
+        return *v;
     if (v->kind != V_TENSOR)
         return no_fit(e, t, &settled, what, type);
     if (v->val->type.dt != t->dt && t->dt == DT_f64 &&

@@ -131,6 +131,7 @@ const char *kind_text(const Value *v)
         [V_FN] = "a function",       [V_PRIM] = "a builtin function",
         [V_DATA] = "a data set",     [V_SPLIT] = "a split of a data set",
         [V_TENSOR] = "a tensor",     [V_DRAW] = "a random draw",
+        [V_LOG] = "a log-domain real",
     };
 
     return text[v->kind];
@@ -173,6 +174,11 @@ static const char *text_of(Elab *e, const Value *v, int depth)
         return arena_printf(e->a, "the data set \"%s\"", v->decl->name);
     case V_TENSOR:
         return type_words(e, v->val->type);
+    case V_LOG:
+        return v->val->type.shape.rank
+                   ? arena_printf(e->a, "log-domain reals of shape %s",
+                                  shape_text(e->a, v->val->type.shape))
+                   : kind_text(v);
     default:
         return kind_text(v);
     }

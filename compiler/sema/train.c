@@ -17,27 +17,30 @@
 
 /* --- minimize ------------------------------------------------------------ */
 
-static Val loss_of(Elab *e, const Ast *x)
+/* The batch's mean of what is minimized: a tensor or a log-domain real. */
+static Value loss_of(Elab *e, const Ast *x)
 {
     Arg value = eval_arg(e, x);
     Val v;
 
+    if (value.v.kind == V_LOG && value.v.val->type.shape.rank == 0)
+        return log_batched(&value.v) ? log_batch(e, x->span, value.v, true)
+                                     : value.v;
     if (is_known(&value.v)) {
         sema_error(e, x->span, "what is minimized is the constant %s",
                    value_text(e, &value.v));
-        return NULL;
+        return POISON;
     }
     v = need_real_val(e, &value, "what is minimized");
     if (v && v->type.shape.rank) {
         sema_error(e, x->span, "what is minimized must be a scalar, not %s",
                    type_words(e, v->type));
         note_operand(e, &value);
-        return NULL;
+        return POISON;
     }
     if (v == NULL || !v->type.batched)
-        return v;
-    Value mean = batch_mean_of(e, x->span, v);
-    return mean.kind == V_TENSOR ? mean.val : NULL;
+        return value_tensor(v);
+    return batch_mean_of(e, x->span, v);
 }
 
 /* Prefix of the paths of `over NET`; "" without it. NULL after an error. */
@@ -92,14 +95,14 @@ static bool optimizer_of(Elab *e, const Ast *call, Step *out)
     return ok;
 }
 
-static bool update(Elab *e, const Step *s, int var, Val p, Val g)
+static bool update(Elab *e, const Step *s, int var, Val p, Value g)
 {
     const VarDecl *decl = &e->u->var.at[var];
     Type type = p->type;
     bool batched = e->entry->draws_batched;
 
     s->arg[0] = (Arg){.v = value_tensor(p), .span = s->at};
-    s->arg[1] = (Arg){.v = value_tensor(g), .span = s->at};
+    s->arg[1] = (Arg){.v = g, .span = s->at};
     e->entry->draws_batched = false;
     Value v = call_optimizer(e, s->fn, s->arg, s->n + 2, s->at, decl->path);
     e->entry->draws_batched = batched;
@@ -114,6 +117,9 @@ static bool update(Elab *e, const Step *s, int var, Val p, Val g)
                    v.kind == V_TENSOR ? type_words_batch(e, v.val->type)
                                       : value_text(e, &v),
                    decl->path, type_words(e, type));
+        if (v.kind == V_LOG)
+            sema_help(e, "real(..) makes a plain real of it: the gradient of "
+                         "a log-domain loss is scaled, and then real");
         return false;
     }
     state_set(e, var, value_tensor(next));
@@ -128,9 +134,10 @@ static bool is_minimized(const EntryBuild *b, int var)
     return false;
 }
 
-static void each_parameter(Elab *e, const Ast *s, Val loss, const char *prefix,
-                           const Step *step)
+static void each_parameter(Elab *e, const Ast *s, const Value *what,
+                           const char *prefix, const Step *step)
 {
+    Val loss = what->val;
     EntryBuild *b = e->entry;
     int found = 0, nvar = e->u->var.n;
     Arena *tmp = arena_new();
@@ -157,7 +164,9 @@ static void each_parameter(Elab *e, const Ast *s, Val loss, const char *prefix,
         if (b->kind == ENTRY_CHECK)
             continue;
         Val g = node_make(e, s->span, OP_grad, NULL, (Val[]){loss, p}, 2);
-        if (g == NULL || !update(e, step, var, p, g)) {
+        Value d = *what; // a log-domain loss: the mantissa's beside its scale
+        d.val = g;
+        if (g == NULL || !update(e, step, var, p, d)) {
             found = -1;
             break;
         }
@@ -172,21 +181,42 @@ static void each_parameter(Elab *e, const Ast *s, Val loss, const char *prefix,
         sema_note(e, s->kid[1]->span, "the net is named here");
 }
 
+/* What is reported: the sum of what is minimized. A log-domain loss may be
+ * outside the range of reals; its decimal logarithm never is. */
+static void shown_loss(Elab *e, const Value *loss, Span at)
+{
+    EntryBuild *b = e->entry;
+    Val v = loss->val;
+
+    if (loss->kind == V_LOG) {
+        Value l = elem2(e, at, OP_mul, elem1(e, at, OP_log, *loss),
+                        value_real(0.43429448190325182765));
+        if (l.kind != V_TENSOR)
+            return;
+        v = l.val;
+        b->loss_name = "log10(loss)";
+    }
+    if (b->loss && b->loss->type.dt != v->type.dt)
+        b->loss = ir_cast(e->g, b->loss, DT_f64);
+    if (b->loss && v->type.dt != b->loss->type.dt)
+        v = ir_cast(e->g, v, DT_f64);
+    b->loss = b->loss ? ir_add(e->g, b->loss, v) : v;
+}
+
 static void exec_minimize(Elab *e, const Ast *s)
 {
     EntryBuild *b = e->entry;
     Step step = {0};
 
     b->nminimize++;
-    Val loss = loss_of(e, s->kid[0]);
-    frame_bind(e, e->frame, intern("loss"), value_tensor(loss),
-               s->kid[0]->span);
+    Value loss = loss_of(e, s->kid[0]);
+    frame_bind(e, e->frame, intern("loss"), loss, s->kid[0]->span);
     const char *prefix = prefix_of(e, s->kid[1]);
     bool ok = b->kind == ENTRY_CHECK || optimizer_of(e, s->kid[2], &step);
-    if (loss == NULL || prefix == NULL || !ok)
+    if (loss.kind == V_POISON || prefix == NULL || !ok)
         return;
-    each_parameter(e, s, loss, prefix, &step);
-    b->loss = b->loss ? ir_add(e->g, b->loss, loss) : loss;
+    each_parameter(e, s, &loss, prefix, &step);
+    shown_loss(e, &loss, s->kid[0]->span);
 }
 
 /* --- watch and stop ------------------------------------------------------ */
@@ -270,7 +300,7 @@ static void train_outputs(Elab *e, EntryBuild *b, Span span)
         if (b->state.at[var].kind == V_TENSOR)
             entry_output(e, OUT_VAR, var, e->u->var.at[var].path, "",
                          e->u->var.at[var].span, b->state.at[var].val);
-    entry_output(e, OUT_LOSS, 0, "loss", "", span, b->loss);
+    entry_output(e, OUT_LOSS, 0, b->loss_name, "", span, b->loss);
     for (int k = 0; k < rest.out.n; k++) {
         Output o = rest.output.at[k];
         entry_output(e, o.kind, o.ref, o.name, o.text, o.span,
@@ -281,7 +311,7 @@ static void train_outputs(Elab *e, EntryBuild *b, Span span)
 static void check_outputs(Elab *e, EntryBuild *b, Span span)
 {
     b->output.n = b->out.n = 0;
-    entry_output(e, OUT_LOSS, 0, "loss", "", span, b->loss);
+    entry_output(e, OUT_LOSS, 0, b->loss_name, "", span, b->loss);
     for (int k = 0; k < b->minimized.n; k++) {
         int var = b->minimized.at[k];
         Val src[2] = {b->loss, var_node(e, var)};
@@ -307,6 +337,7 @@ static void run_train(Elab *e, const Ast *decl, EntryKind kind, Entry *entry)
     entry_begin(e, &b, kind, entry->name, &e->u->data.at[entry->data], &frame,
                 e->main);
     b.stepping = b.training = true;
+    b.loss_name = "loss";
     frame.state_before = frame.state_after = "";
     exec_block(e, body);
     if (b.nminimize == 0 && !e->dead) {

@@ -60,7 +60,8 @@ bool value_same(const Value *a, const Value *b)
     case V_STRING:
         return strcmp(a->s, b->s) == 0;
     case V_TENSOR:
-        return a->val == b->val;
+    case V_LOG:
+        return a->val == b->val && a->scale == b->scale;
     case V_DRAW:
         return a->draw == b->draw;
     case V_LIST:
@@ -207,6 +208,8 @@ Val need_val(Elab *e, const Arg *x, const char *what)
     default:
         sema_error(e, x->span, "%s must be a tensor or a number, not %s", what,
                    value_text(e, &v));
+        if (v.kind == V_LOG)
+            sema_help(e, "real64(..) is its value, log(..) its logarithm");
         return NULL;
     }
 }

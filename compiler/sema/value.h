@@ -39,6 +39,7 @@ typedef enum {
     V_PRIM,   // a builtin
     V_DATA, V_SPLIT,
     V_TENSOR, // a node of the graph
+    V_LOG,    // a log-domain real, val * exp(scale): logdomain.c
     V_DRAW    // a random draw without a shape, or an expression of draws
 } ValueKind;
 
@@ -59,7 +60,8 @@ typedef struct Value {
     Decl *decl;                // FN, DATA, SPLIT
     const Prim *prim;
     Draw *draw;
-    Val val;                   // TENSOR
+    Val val;                   // TENSOR; LOG: the mantissa
+    Val scale;                 // LOG
     bool ranged;               // TENSOR: declared in [lo, hi]
     double lo, hi;
 } Value;

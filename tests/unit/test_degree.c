@@ -142,7 +142,7 @@ static const struct {
     {"%7 = tanh %6 : batch f64[4] %8 = mul %7, %6 : batch f64[4]"
      " return %8 \"y\"", OP_tanh,
      "\"tanh\" of a value of degree 2 in the parameters has no degree"},
-    {"%7 = pad %6 {1, 1, 0} 1 : batch f64[6] return %7 \"y\"", OP_pad,
+    {"%7 = pad %6 {1, 1, 0} fill 1 : batch f64[6] return %7 \"y\"", OP_pad,
      "degree 2 meets degree 0 (nothing of it is scaled) in the parameters"},
     {"%7 = const 3 : i32 %8 = loop %7 index %9 depth 1 {"
      " carry %10 = %6 : batch f64[4] %11 = mul %10, %4 : batch f64[4]"
