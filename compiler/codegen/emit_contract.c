@@ -212,7 +212,7 @@ static void rows(Tiler *t, int i, int stop, Tile at,
 
 static void panel(Tiler *t, Tile at)
 {
-    if (t->s->pack != PACK_NONE)
+    if (t->pack)
         tile_pack(t, &at);
     rows(t, t->s->outside, t->c.nrow, at, tiles);
 }
@@ -427,7 +427,7 @@ static void blocks(Tiler *t, int q)
     t->range[q].run_len = t->k->n;
     if (s->kc && q == s->kb)
         block_axis(t, q, s->kc);
-    else if (s->pack != PACK_NONE && q < t->c.nk - 1)
+    else if ((t->pack || s->kc) && s->pack != PACK_NONE && q < t->c.nk - 1)
         block_axis(t, q, 1);
     else
         blocks(t, q + 1);
@@ -477,7 +477,7 @@ void emit_contract(KernelEmit *k)
     }
     t.a = emit_base(k, t.c.a);
     t.b = emit_base(k, t.c.b);
-    if (t.s->pack != PACK_NONE)
+    if (t.s->pack != PACK_NONE && t.s->pack != PACK_BEFORE)
         t.pack = frame_array(&t, packed_elements(&t));
     if (kernel->core != kernel->root && t.s->form != FORM_INNER)
         t.stage = frame_array(&t, (int64_t)t.s->mr * t.s->nr * t.s->lanes);

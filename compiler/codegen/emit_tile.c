@@ -30,7 +30,7 @@ static V load_b(Walk *w, V p, int j)
 {
     Tiler *t = w->t;
     int lanes = t->s->lanes;
-    bool part = j == w->at->nv - 1 && !t->pack;
+    bool part = j == w->at->nv - 1 && !t->pack && !t->c.panel;
 
     p = tile_gep(t, p, tile_int(t, (int64_t)j * lanes));
     return tile_load_part(t, p, part ? w->at->width : lanes, lanes);

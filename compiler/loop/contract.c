@@ -21,6 +21,20 @@ static void strides_of(Shape s, int64_t *stride)
     }
 }
 
+/* Strides of source `v` of k as it stands in memory. In panels a step of the
+ * others is a panel's width, and N of them make a panel apart. */
+static void source_strides(const Kernel *k, Val v, int64_t *stride)
+{
+    Val p = panel_source(k, v);
+    Shape s = v->type.shape;
+
+    if (p)
+        s.dim[s.rank - 1] = p->type.shape.dim[2];
+    strides_of(s, stride);
+    if (p)
+        stride[s.rank - 1] = p->type.shape.dim[1];
+}
+
 static void add_axis(Axis *list, int *n, Axis x)
 {
     if (x.extent != 1)
@@ -40,23 +54,25 @@ static Axis example_axis(Val core)
 
 /* --- the axes of each op -------------------------------------------------- */
 
-static void conv_axes(Val v, Contract *c)
+static void conv_axes(const Kernel *k, Contract *c)
 {
+    Val v = k->core;
     const int64_t *x = v->src[0]->type.shape.dim;
     const int64_t *w = v->src[1]->type.shape.dim, *y = v->type.shape.dim;
     ConvDims d = ir_conv_dims(v);
-    int64_t O = w[3];
+    int64_t O = w[3], ws[RANK_MAX];
 
+    source_strides(k, v->src[1], ws);
     c->padded = d.ph_lo || d.ph_hi || d.pw_lo || d.pw_hi;
     if (v->type.batched)
         add_axis(c->row, &c->nrow, example_axis(v));
     add_axis(c->row, &c->nrow, (Axis){y[0], d.sh * x[1] * x[2], 0, y[1] * O,
                                       0, 1});
     add_axis(c->row, &c->nrow, (Axis){y[1], d.sw * x[2], 0, O, 1, 1});
-    add_axis(c->row, &c->nrow, (Axis){O, 0, 1, 1, 2, 1});
-    add_axis(c->k, &c->nk, (Axis){w[0], x[1] * x[2], w[1] * w[2] * O, 0, 0, 0});
-    add_axis(c->k, &c->nk, (Axis){w[1], x[2], w[2] * O, 0, 0, 0});
-    add_axis(c->k, &c->nk, (Axis){w[2], 1, O, 0, 0, 0});
+    add_axis(c->row, &c->nrow, (Axis){O, 0, ws[3], 1, 2, 1});
+    add_axis(c->k, &c->nk, (Axis){w[0], x[1] * x[2], ws[0], 0, 0, 0});
+    add_axis(c->k, &c->nk, (Axis){w[1], x[2], ws[1], 0, 0, 0});
+    add_axis(c->k, &c->nk, (Axis){w[2], 1, ws[2], 0, 0, 0});
 }
 
 static void conv_dw_axes(Val v, Contract *c)
@@ -78,12 +94,10 @@ static void conv_dw_axes(Val v, Contract *c)
     add_axis(c->k, &c->nk, (Axis){y[1], d.sw * x[2], O, 0, 0, 0});
 }
 
-static void add_free(Contract *c, Shape s, const bool *bound, bool first,
-                     const int64_t *cs, int *dim)
+static void add_free(Contract *c, Shape s, const int64_t *stride,
+                     const bool *bound, bool first, const int64_t *cs,
+                     int *dim)
 {
-    int64_t stride[RANK_MAX];
-
-    strides_of(s, stride);
     for (int d = 0; d < s.rank; d++) {
         Axis x = {s.dim[d], 0, 0, 0, *dim, 1};
 
@@ -96,16 +110,17 @@ static void add_free(Contract *c, Shape s, const bool *bound, bool first,
 }
 
 /* Result dims: paired dims, free dims of x, free dims of y. */
-static void dot_axes(Val v, Contract *c)
+static void dot_axes(const Kernel *k, Contract *c)
 {
+    Val v = k->core;
     Shape x = v->src[0]->type.shape, y = v->src[1]->type.shape;
     int64_t xs[RANK_MAX], ys[RANK_MAX], cs[RANK_MAX];
     bool bx[RANK_MAX] = {0}, by[RANK_MAX] = {0};
     DotDims d = ir_dot_dims(v);
     int dim = 0;
 
-    strides_of(x, xs);
-    strides_of(y, ys);
+    source_strides(k, v->src[0], xs);
+    source_strides(k, v->src[1], ys);
     strides_of(v->type.shape, cs);
     if (v->type.batched)
         add_axis(c->row, &c->nrow, example_axis(v));
@@ -117,8 +132,8 @@ static void dot_axes(Val v, Contract *c)
     }
     for (int i = 0; i < d.ncontract; i++)
         bx[d.cx[i]] = by[d.cy[i]] = true;
-    add_free(c, x, bx, true, cs, &dim);
-    add_free(c, y, by, false, cs, &dim);
+    add_free(c, x, xs, bx, true, cs, &dim);
+    add_free(c, y, ys, by, false, cs, &dim);
     if (d.sum_batch)
         add_axis(c->k, &c->nk, example_axis(v));
     for (int i = 0; i < d.ncontract; i++)
@@ -214,6 +229,17 @@ static void choose_inner(Contract *c)
         }
 }
 
+/* The sources as they stand in memory. */
+static void see_panels(const Kernel *k, Contract *c)
+{
+    Val a = panel_source(k, c->a), b = panel_source(k, c->b);
+
+    if (b)
+        c->panel = b->type.shape.dim[2];
+    c->a = a ? a : c->a;
+    c->b = b ? b : c->b;
+}
+
 Contract contract_of(const Kernel *k, Form form)
 {
     Val v = k->core;
@@ -221,11 +247,11 @@ Contract contract_of(const Kernel *k, Form form)
 
     c.n = (Axis){1, 0, 0, 0, 0, 0};
     if (v->op == OP_conv)
-        conv_axes(v, &c);
+        conv_axes(k, &c);
     else if (v->op == OP_conv_dw)
         conv_dw_axes(v, &c);
     else if (v->op == OP_dot)
-        dot_axes(v, &c);
+        dot_axes(k, &c);
     else
         c.padded = true;
     if (c.padded)
@@ -239,5 +265,6 @@ Contract contract_of(const Kernel *k, Form form)
     else
         choose_outer_n(&c);
     join_axes(c.row, &c.nrow);
+    see_panels(k, &c);
     return c;
 }

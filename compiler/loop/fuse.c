@@ -63,12 +63,14 @@ static double op_cost(Val v)
 
 /* --- what must be in memory ---------------------------------------------- */
 
-static bool use_needs_buffer(Val v, Use u)
+static bool use_needs_buffer(const Lower *lo, Val v, Use u)
 {
     if (!u.user)
         return true;
     switch (kind_of(u.user)) {
-    case LOWER_CONTRACT: case LOWER_KERNEL:
+    case LOWER_CONTRACT:
+        return !panels_is_view(lo, v);
+    case LOWER_KERNEL:
         return true;
     case LOWER_CALL:
         return v->op != OP_const;
@@ -79,6 +81,16 @@ static bool use_needs_buffer(Val v, Use u)
     }
 }
 
+/* Contractions read the panels in place of their view. */
+static void hide_view(Lower *lo, Val view)
+{
+    Val p = panels_base(view);
+
+    for (Val v = view; v != p; v = v->src[0])
+        fact_of(lo, v)->unseen = true;
+    fact_of(lo, p)->must = true;
+}
+
 static void find_needs(Lower *lo)
 {
     for (int i = lo->norder; i-- > 0;) {
@@ -86,8 +98,10 @@ static void find_needs(Lower *lo)
         Fact *f = fact_of(lo, v);
 
         for (int k = 0; k < f->use.n; k++)
-            if (use_needs_buffer(v, f->use.at[k]))
+            if (use_needs_buffer(lo, v, f->use.at[k]))
                 f->must = true;
+        if (!f->must && panels_is_view(lo, v))
+            hide_view(lo, v);
         // A reshape shares the memory of its source.
         if (f->must && v->op == OP_reshape)
             fact_of(lo, v->src[0])->must = true;
@@ -123,7 +137,7 @@ static void find_costs(Lower *lo)
         LowerKind kind = kind_of(v);
 
         f->even = is_even(lo, v);
-        if (f->must || f->root || (kind != LOWER_MAP && kind != LOWER_VIEW))
+        if (f->must || f->unseen || f->root || (kind != LOWER_MAP && kind != LOWER_VIEW))
             continue;
         f->cost = op_cost(v);
         for (int k = 0; k < v->nsrc; k++)

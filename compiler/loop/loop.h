@@ -58,7 +58,8 @@ typedef enum {
     PACK_NONE,      // read in place
     PACK_COPY,      // rows of B, contiguous along n
     PACK_TRANSPOSE, // contiguous along k
-    PACK_GATHER     // neither
+    PACK_GATHER,    // neither
+    PACK_BEFORE     // stands in panels of nr vectors already (panels.c)
 } Pack;
 typedef struct Schedule {
     Form form;
@@ -90,6 +91,9 @@ typedef struct Contract {
     Axis row[AXIS_MAX]; // of C, outermost first, without n
     Axis n;             // the dim of C along vectors; extent 1: none
     Axis k[AXIS_MAX];   // reduced, outermost first
+    /* B stands in panels of so many columns, each a dense [k.., panel]; n.b is
+     * then the distance of panels divided by it. 0: it does not. */
+    int64_t panel;
     bool padded;        // cannot be described so: windows reach outside
 } Contract;
 
@@ -168,6 +172,9 @@ Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt);
 Schedule schedule_choose(const Kernel *k, const LoopOptions *opt);
 /* contract.c: its axes, arranged for a form. */
 Contract contract_of(const Kernel *k, Form form);
+/* panels.c: the value [P, K, W] kernel k reads in place of its source v [K..,
+ * N], which is a view of it; NULL: none. */
+Val panel_source(const Kernel *k, Val v);
 /* buffers.c: lifetimes to offsets in one arena. */
 void loop_place_buffers(Program *p);
 /* verify.c, print.c */

@@ -2,6 +2,7 @@
  * lower.c -- an entry point becomes a program of kernels and buffers.
  *
  *   1. find what the outputs need, and the uses of each value;
+ *      let contractions read panels (panels.c) and look again;
  *   2. choose which values are materialized (fuse.c);
  *   3. give each of those a buffer, and each core a kernel (kernel.c);
  *   4. put kernels, loops and copies in order (order.c);
@@ -211,6 +212,29 @@ static void number_kernels(Program *p, const Steps *s)
     }
 }
 
+static void look(Lower *lo)
+{
+    lo->norder = 0;
+    lo->nnodes = graph_nnodes(lo->e->func.g);
+    lo->fact = NEW_N(lo->tmp, Fact, lo->nnodes);
+    find_needed(lo);
+    find_uses(lo);
+    for (int i = 0; i < lo->norder; i++)
+        fact_of(lo, lo->order[i])->varies = varies(lo, lo->order[i]);
+}
+
+/* e with weights in panels where that pays. */
+static const Entry *with_panels(Lower *lo)
+{
+    Entry *e = NEW(lo->a, Entry);
+
+    *e = *lo->e;
+    e->func.out = arena_copy(lo->a, e->func.out,
+                             sizeof *e->func.out * (size_t)e->func.nout);
+    panels_choose(lo, &e->func);
+    return e;
+}
+
 Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt)
 {
     Arena *tmp = arena_new();
@@ -221,12 +245,10 @@ Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt)
     p->entry = e;
     p->arena = unit;
     p->inplace = NEW_N(unit, bool, e->func.nout);
-    lo.nnodes = graph_nnodes(e->func.g);
-    lo.fact = NEW_N(tmp, Fact, lo.nnodes);
-    find_needed(&lo);
-    find_uses(&lo);
-    for (int i = 0; i < lo.norder; i++)
-        fact_of(&lo, lo.order[i])->varies = varies(&lo, lo.order[i]);
+    look(&lo);
+    lo.e = with_panels(&lo);
+    if (lo.view.n)
+        look(&lo);
     fuse_choose(&lo);
     make_buffers(&lo);
     order_region(&lo, NULL, &p->steps);

@@ -30,6 +30,7 @@ typedef struct Fact {
     bool must;          // somebody needs it in memory
     bool buffered;      // it has a buffer
     bool even;          // all its elements are the same number
+    bool unseen;        // part of a view of panels: never computed
     bool varies;        // depends on more than parameters, options, constants
     double cost;        // of one element, in simple operations
     int nnodes;         // of a root: values its kernel computes
@@ -46,13 +47,14 @@ typedef struct Fact {
 typedef struct Lower {
     Arena *a;   // what outlives lowering
     Arena *tmp;
-    const Entry *e;
+    const Entry *e; // once chosen, with weights in panels
     const LoopOptions *opt;
     Program *p;
     uint32_t nnodes;
     Fact *fact; // by node id
     int norder;
     Val *order; // needed values by ascending id
+    VEC(Val) view; // sources of contractions that stand in panels
 } Lower;
 
 static inline Fact *fact_of(const Lower *lo, Val v)
@@ -69,6 +71,12 @@ static inline LowerKind kind_of(Val v)
  * initial values, then the next values (NULL where the variable is dead). */
 int lower_nsource(Val v);
 Val lower_source(const Lower *lo, Val v, int slot);
+
+/* panels.c: rewrites f so that contractions read what changes less often than
+ * they run from panels, and notes the views in lo. Needs facts up to varies. */
+void panels_choose(Lower *lo, Func *f);
+bool panels_is_view(const Lower *lo, Val v);
+Val panels_base(Val view); // what it is a view of
 
 /* fuse.c: sets buffered, root and core of every needed value. */
 void fuse_choose(Lower *lo);

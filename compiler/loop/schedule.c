@@ -184,6 +184,8 @@ static Pack choose_pack(const Kernel *k, const Contract *c, int size)
 {
     Axis last = last_k(c);
 
+    if (c->panel)
+        return PACK_BEFORE;
     if (c->n.b != 1)
         return last.b == 1 ? PACK_TRANSPOSE : PACK_GATHER;
     if (last.b * size < PACK_STRIDE || reuse_of(c) < 2 * MIN_REUSE)
@@ -295,6 +297,7 @@ static const char *reason(const Schedule *s)
     switch (s->pack) {
     case PACK_COPY: return "rows of B lie far apart: packed";
     case PACK_TRANSPOSE: return "B is contiguous along k: transposed";
+    case PACK_BEFORE: return "B stands in panels";
     case PACK_GATHER: return "B is contiguous nowhere: gathered";
     default: return s->kc ? "sums over examples, a few at a time"
                           : "B read in place";
@@ -315,6 +318,9 @@ static Schedule outer(const Kernel *k, const LoopOptions *opt,
     M = s.row >= 0 ? extent_of(c->row[s.row]) : 1;
     choose_tile(&s, M, ceil_div(c->n.extent, s.lanes), opt->registers,
                 s.row >= 0 ? c->row[s.row].a * size : 64);
+    if (c->panel && s.nr * s.lanes != c->panel)
+        internal_error("a panel of %lld columns for tiles of %d",
+                       (long long)c->panel, s.nr * s.lanes);
     s.pack = choose_pack(k, c, size);
     choose_blocks(&s, k, c, size);
     choose_outside(&s, c, size);
@@ -350,11 +356,11 @@ Schedule schedule_choose(const Kernel *k, const LoopOptions *opt)
         return inner(k, opt, "integers: plain loops");
     if (c.n.extent == 1)
         return inner(k, opt, "one column");
-    if (c.n.b != 1 && reuse_of(&c) < MIN_REUSE &&
+    if (c.n.b != 1 && !c.panel && reuse_of(&c) < MIN_REUSE &&
         ((last.a == 1 && last.b == 1) || c.n.extent < 8))
         return inner(k, opt, "few rows share B");
     s = outer(k, opt, &c);
-    if (!too_large(k, &c, &s))
+    if (c.panel || !too_large(k, &c, &s))
         return s;
     if (c.n.b != 1)
         return inner(k, opt, "C cannot hold partial sums");

@@ -46,7 +46,7 @@ extern const char *const found_text[FOUND_COUNT];
 
 typedef struct Seen { // what was covered
     long op[OP_COUNT], kernel[KERNEL_CALL + 1], form[FORM_BLAS + 1];
-    long pack[PACK_GATHER + 1], steps[STEP_COPY + 1], setup, inplace, tasks;
+    long pack[PACK_BEFORE + 1], steps[STEP_COPY + 1], setup, inplace, tasks;
 } Seen;
 
 typedef struct Finding {

@@ -293,7 +293,8 @@ static void every_op_was_lowered(void **state)
     static const char *const kernel[] = {"map", "reduce", "batch", "contract",
                                          "nest", "call"};
     static const char *const form[] = {"outer", "inner", "blas"};
-    static const char *const pack[] = {"none", "copy", "transpose", "gather"};
+    static const char *const pack[] = {"none", "copy", "transpose", "gather",
+                                       "before"};
     static const char *const step[] = {"kernel", "loop", "copy"};
     int missing = 0;
 

@@ -1,0 +1,264 @@
+/*
+ * test_panels.c -- weights that a contraction reads from panels: where that is
+ * done and where not, and that it changes no bit, whatever the shape, the
+ * width of vectors and the size of the batch.
+ */
+#include "support/check.h"
+#include "support/kernel.h"
+#include "support/machine.h"
+#include "support/random_graph.h"
+
+#include <string.h>
+
+typedef struct Fix {
+    Arena *a;
+    Graph *g;
+    Func f;
+    Val out[4];
+    Entry *e;
+    EvalEnv env;
+    RandomData data;
+} Fix;
+
+static void fix_open(Fix *x)
+{
+    memset(x, 0, sizeof *x);
+    x->a = arena_new();
+    x->g = graph_new(x->a);
+    x->f = (Func){.name = "f", .g = x->g, .out = x->out};
+    x->env = (EvalEnv){.batch = 13, .seed = 3, .input = random_input,
+                       .user = &x->data};
+}
+
+static Val field(Fix *x, const char *name, Shape s)
+{
+    return ir_input(x->g, INPUT_FIELD, name, type_of(DT_f32, true, s));
+}
+
+static Val var(Fix *x, const char *name, Shape s)
+{
+    return ir_input(x->g, INPUT_VAR, name, type_of(DT_f32, false, s));
+}
+
+static void out(Fix *x, Val v)
+{
+    x->out[x->f.nout++] = v;
+}
+
+/* Kernels of a program that read panels, in loops too. */
+static int count_panels(const Program *p)
+{
+    int n = 0;
+
+    for (int i = 0; i < p->kernel.n; i++)
+        n += p->kernel.at[i]->kind == KERNEL_CONTRACT &&
+             p->kernel.at[i]->sched.pack == PACK_BEFORE;
+    return n;
+}
+
+static int count_setup(const Program *p)
+{
+    int n = 0;
+
+    for (int i = 0; i < p->steps.list.n; i++)
+        n += p->steps.list.at[i].setup;
+    return n;
+}
+
+static Program *lower(Fix *x, EntryKind kind, int vector_bytes)
+{
+    LoopOptions opt = {.vector_bytes = vector_bytes,
+                       .registers = vector_bytes == 64 ? 32 : 16};
+
+    x->e = machine_entry(x->a, &x->f, kind);
+    return loop_lower(x->a, x->e, &opt);
+}
+
+/* As the interpreter has it; the same bits alone, with mates, and packed anew
+ * in each call (as when training). */
+static void agrees(Fix *x, const char *cpu)
+{
+    Tensor want[4], got[4], one[4];
+    Machine *m;
+    int64_t n = x->env.batch, size = shape_size(x->f.out[0]->type.shape);
+    int64_t number[16];
+
+    for (int64_t i = 0; i < n; i++)
+        number[i] = 3 * i + 1;
+    x->data.index = x->env.index = number;
+    ir_eval(x->a, &x->f, &x->env, want);
+    for (int train = 0; train < 2; train++) {
+        x->e = machine_entry(x->a, &x->f,
+                             train ? ENTRY_TRAIN : ENTRY_EVALUATE);
+        m = machine_new(x->a, &x->e, 1, cpu, 2);
+        machine_run(m, 0, x->a, &x->env, &(MachineRun){.threads = 2}, got);
+        for (int i = 0; i < x->f.nout; i++)
+            assert_tensors_close(&got[i], &want[i], tol_graph(DT_f32),
+                                 "output %d", i);
+        for (int64_t at = 0; at < n; at++) {
+            x->data.index = x->env.index = number + at;
+            x->env.batch = at % 3 + 1 < n - at ? at % 3 + 1 : 1;
+            machine_run(m, 0, x->a, &x->env, NULL, one);
+            assert_memory_equal(one[0].at, got[0].at + at * size,
+                                (size_t)size * sizeof(double));
+        }
+        x->env.batch = n;
+        x->data.index = x->env.index = number;
+        if (train)
+            assert_memory_equal(got[0].at, want[1].at,
+                                (size_t)(n * size) * sizeof(double));
+        want[1] = got[0];
+        machine_free(m);
+    }
+}
+
+/* --- shapes --------------------------------------------------------------- */
+
+typedef struct Case {
+    int64_t k, n;
+    bool first, turned; // weights as the first source; stored [n, k]
+} Case;
+
+static Val dense(Fix *x, Case c, bool clip)
+{
+    Val v = field(x, "x", shape_of(1, c.k));
+    Val w = var(x, "w", c.turned ? shape_of(2, c.n, c.k)
+                                 : shape_of(2, c.k, c.n));
+    DotDims d = {.ncontract = 1};
+
+    if (clip)
+        v = ir_op1(x->g, OP_relu, v);
+    *(c.first ? d.cx : d.cy) = c.turned;
+    return c.first ? ir_dot(x->g, w, v, &d) : ir_dot(x->g, v, w, &d);
+}
+
+static void dense_layers_agree(void **state)
+{
+    static const Case list[] = {
+        {600, 320, false, false}, {601, 300, true, false},
+        {130, 64, false, true},   {257, 77, true, true},
+        {700, 10, true, true},    {40, 500, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(list); i++)
+        for (int wide = 0; wide < 2; wide++) {
+            Fix x;
+            Val y;
+
+            fix_open(&x);
+            y = dense(&x, list[i], i % 2);
+            out(&x, ir_op1(x.g, OP_relu, y));
+            assert_int_equal(
+                count_panels(lower(&x, ENTRY_EVALUATE, wide ? 64 : 32)), 1);
+            assert_int_equal(
+                count_panels(lower(&x, ENTRY_TRAIN, wide ? 64 : 32)), 0);
+            agrees(&x, wide ? NULL : test_cpu("x86-64-v3"));
+            arena_free(x.a);
+        }
+}
+
+static void convolutions_agree(void **state)
+{
+    (void)state;
+    for (int wide = 0; wide < 2; wide++) {
+        Fix x;
+        Val v, w;
+
+        fix_open(&x);
+        x.env.batch = 5;
+        v = field(&x, "x", shape_of(3, (int64_t)5, (int64_t)6, (int64_t)70));
+        w = var(&x, "w", shape_of(4, (int64_t)3, (int64_t)3, (int64_t)70,
+                                  (int64_t)300));
+        out(&x, ir_conv(x.g, v, w, (ConvDims){1, 1, 0, 0, 0, 0}));
+        assert_int_equal(
+            count_panels(lower(&x, ENTRY_EVALUATE, wide ? 64 : 32)), 1);
+        agrees(&x, wide ? NULL : test_cpu("x86-64-v3"));
+        arena_free(x.a);
+    }
+}
+
+/* --- where ---------------------------------------------------------------- */
+
+/* h = relu(W h + x), six times. */
+static Val steps(Fix *x, Val w)
+{
+    Val v = field(x, "x", shape_of(1, (int64_t)384)), y;
+    Loop *l = ir_loop_open(x->g, ir_const(x->g, DT_i32, 6), &v, 1, &v->type, 1,
+                           (Span){0});
+
+    y = ir_dot(x->g, w, l->var[0], &(DotDims){.ncontract = 1, .cx = {1},
+                                              .cy = {0}});
+    y = ir_add(x->g, ir_mul(x->g, y, ir_fill(x->g, DT_f32, 0.01,
+                                             y->type.shape)), v);
+    return ir_proj(x->g, ir_loop_close(x->g, l, &y), 0);
+}
+
+static void a_loop_in_a_training_step_packs_once_before_it(void **state)
+{
+    Fix x;
+    Program *p;
+
+    (void)state;
+    fix_open(&x);
+    out(&x, steps(&x, var(&x, "w", shape_of(2, (int64_t)384, (int64_t)384))));
+    p = lower(&x, ENTRY_TRAIN, 32);
+    assert_int_equal(count_panels(p), 1);
+    assert_int_equal(count_setup(p), 0);
+    assert_true(p->kernel.at[0]->kind == KERNEL_MAP); // before the loop
+    agrees(&x, NULL);
+    arena_free(x.a);
+}
+
+static void contractions_share_panels(void **state)
+{
+    Fix x;
+    Program *p;
+    Val w, y;
+
+    (void)state;
+    fix_open(&x);
+    w = var(&x, "w", shape_of(2, (int64_t)384, (int64_t)384));
+    y = steps(&x, w);
+    y = ir_dot(x.g, w, y, &(DotDims){.ncontract = 1, .cx = {1}, .cy = {0}});
+    out(&x, y);
+    p = lower(&x, ENTRY_EVALUATE, 64);
+    assert_int_equal(count_panels(p), 2);
+    assert_int_equal(count_setup(p), 1);
+    agrees(&x, NULL);
+    arena_free(x.a);
+}
+
+static void what_the_loop_changes_is_not_kept(void **state)
+{
+    Fix x;
+    Val w, v, next;
+    Loop *l;
+
+    (void)state;
+    fix_open(&x);
+    w = var(&x, "w", shape_of(2, (int64_t)384, (int64_t)384));
+    v = field(&x, "x", shape_of(1, (int64_t)384));
+    l = ir_loop_open(x.g, ir_const(x.g, DT_i32, 3), (Val[]){v, w}, 2,
+                     (Type[]){v->type, w->type}, 1, (Span){0});
+    next = ir_dot(x.g, l->var[1], l->var[0],
+                  &(DotDims){.ncontract = 1, .cx = {1}, .cy = {0}});
+    out(&x, ir_proj(x.g, ir_loop_close(x.g, l,
+                                       (Val[]){next, ir_neg(x.g, l->var[1])}),
+                    0));
+    assert_int_equal(count_panels(lower(&x, ENTRY_EVALUATE, 64)), 0);
+    arena_free(x.a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest test[] = {
+        cmocka_unit_test(dense_layers_agree),
+        cmocka_unit_test(convolutions_agree),
+        cmocka_unit_test(a_loop_in_a_training_step_packs_once_before_it),
+        cmocka_unit_test(contractions_share_panels),
+        cmocka_unit_test(what_the_loop_changes_is_not_kept),
+    };
+
+    return cmocka_run_group_tests(test, NULL, NULL);
+}
