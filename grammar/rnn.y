@@ -69,7 +69,7 @@ static void rnn_yyerror(Span *at, Parse *ps, const char *message);
        watch "watch" stop "stop" plot "plot" return "return"
        repeat "repeat" for "for" in "in" if "if" then "then" else "else"
        and "and" or "or" not "not" true "true" false "false"
-       homogeneous "homogeneous"
+       homogeneous "homogeneous" solve "solve" from "from" by "by"
 
 %precedence END
 %precedence "else"
@@ -88,6 +88,7 @@ static void rnn_yyerror(Span *at, Parse *ps, const char *message);
 %type <ast> type opt_type result marker rivals splits
 %type <ast> stmts stmt bare if_stmt target watched_list watched names
 %type <ast> expr postfix primary args arg_list arg subs sub items item_list
+%type <ast> system rates rate_list rate
 %type <ast> header entry_args sample_formals range doc
 %type <text> flavour word entry_name
 
@@ -296,6 +297,8 @@ expr:
     postfix %prec END
 |   "if" expr "then" expr "else" expr %prec "else"
         { $$ = NODE(cond, @$, NULL, 3, $2, $4, $6); }
+|   "solve" system "from" expr "over" expr "by" postfix %prec END
+        { $$ = NODE(solve, @$, NULL, 4, $2, $4, $6, $8); }
 |   expr "or" expr { $$ = OPERATOR(@$, "or", $1, $3); }
 |   expr "and" expr { $$ = OPERATOR(@$, "and", $1, $3); }
 |   "not" expr { $$ = NODE(unary, @$, $1, 1, $2); }
@@ -315,6 +318,21 @@ expr:
 |   expr "@" expr { $$ = OPERATOR(@$, "@", $1, $3); }
 |   "-" expr %prec NEGATE { $$ = NODE(unary, @$, intern("-"), 1, $2); }
 |   expr "**" expr { $$ = OPERATOR(@$, "**", $1, $3); }
+;
+system:
+    postfix %prec END
+|   "(" rates ")" { $$ = $2; $$->span = @$; }
+;
+rates:
+    rate_list
+|   rate_list ","
+;
+rate_list:
+    rate { $$ = LIST_OF(@1, $1); }
+|   rate_list "," rate { $$ = ADD_TO($1, $3); }
+;
+rate:
+    NAME "=" expr { $$ = NAMED(rate, @$, @1, $1, 1, $3); }
 ;
 postfix:
     primary
@@ -374,7 +392,7 @@ word:
 |   "sample" | "on" | "against" | "batch" | "epochs" | "param" | "state"
 |   "minimize" | "over" | "using" | "watch" | "stop" | "plot" | "return"
 |   "repeat" | "for" | "in" | "if" | "then" | "else" | "and" | "or" | "not"
-|   "true" | "false" | "homogeneous"
+|   "true" | "false" | "homogeneous" | "solve" | "from" | "by"
 ;
 
 %%

@@ -274,6 +274,7 @@ Value eval(Elab *e, const Ast *x);
 Arg eval_arg(Elab *e, const Ast *x); // with its place
 bool eval_enter(Elab *e, Span at);   // false: a limit is hit
 void eval_leave(Elab *e);
+Value solve_value(Elab *e, const Ast *x); // solve.c
 Value index_value(Elab *e, const Ast *x);
 Value index_assign(Elab *e, const Ast *target, Value old, const Arg *v);
 Value put_rows(Elab *e, Span at, const Arg *x, const Arg *i, const Arg *v);

@@ -223,6 +223,8 @@ static Value eval_kind(Elab *e, const Ast *x)
         return call_expr(e, x);
     case AST_index:
         return index_value(e, x);
+    case AST_solve:
+        return solve_value(e, x);
     case AST_cond:
         return conditional(e, x);
     case AST_list:

@@ -57,6 +57,7 @@ typedef struct Value {
     const char *s;             // STRING; SPLIT
     int n;                     // LIST, TUPLE
     const struct Value *item;
+    const char *const *member; // TUPLE: names of its items; NULL: none
     Decl *decl;                // FN, DATA, SPLIT
     const Prim *prim;
     Draw *draw;

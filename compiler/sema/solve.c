@@ -1,0 +1,424 @@
+/*
+ * solve.c -- `solve RATES from STATE over TIMES by METHOD(settings)`.
+ *
+ *   RATES   a function of the state, and of the time if it has a formal t; or
+ *           (dz = e, ds = e): an expression a component, of z, s and t
+ *   STATE   a value, or a tuple of one for each component
+ *   TIMES   t0 .. t1: the state at t1; [t0, t1, ...]: the states at all of
+ *           them, along a new first dim
+ *   METHOD  a row of tableau.def
+ *
+ * The result is the state: a tensor, a tuple of them, or with named rates
+ * something that has the components as members.
+ */
+#include "sema/solve.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- rates and state ----------------------------------------------------- */
+
+/* The component that `dz` is the rate of; NULL after an error. */
+static const char *component(Elab *e, const Ast *rate)
+{
+    if (rate->text[0] == 'd' && rate->text[1] != 0)
+        return intern(rate->text + 1);
+    sema_error(e, rate->name_span, "a rate is called d and the name of its "
+                                   "component, not \"%s\"", rate->text);
+    sema_help(e, "for example: solve (dz = -z) from 1 over 0 .. 1 by ..");
+    return NULL;
+}
+
+static bool read_named(Elab *e, Solve *s, const Ast *list)
+{
+    s->rate = list;
+    s->n = list->n;
+    if (s->n > COMPONENTS_MAX) {
+        sema_error(e, list->span, "a state has at most %d components",
+                   COMPONENTS_MAX);
+        return false;
+    }
+    for (int k = 0; k < s->n; k++) {
+        const Ast *rate = list->kid[k];
+        s->name[k] = component(e, rate);
+        if (s->name[k] == NULL)
+            return false;
+        bool twice = strcmp(s->name[k], "t") == 0;
+        if (twice)
+            sema_error(e, rate->name_span, "\"t\" is the time; a component "
+                                           "needs another name");
+        for (int i = 0; i < k && !twice; i++) {
+            twice = s->name[i] == s->name[k];
+            if (twice)
+                sema_error(e, rate->name_span, "two rates for \"%s\"",
+                           s->name[k]);
+        }
+        if (twice)
+            return false;
+    }
+    return true;
+}
+
+static bool read_function(Elab *e, Solve *s, const Ast *x)
+{
+    s->fn = eval_arg(e, x);
+    if (s->fn.v.kind == V_POISON)
+        return false;
+    if (s->fn.v.kind != V_FN && s->fn.v.kind != V_PRIM) {
+        sema_error(e, x->span, "the rates are a function, not %s",
+                   value_text(e, &s->fn.v));
+        sema_help(e, "an expression is written: solve (dz = ..) from ..");
+        return false;
+    }
+    if (s->fn.v.kind == V_PRIM)
+        return true;
+    const Ast *list = formals_of(s->fn.v.decl->ast);
+    for (int k = 0; k < list->n; k++)
+        if (strcmp(list->kid[k]->text, "t") == 0)
+            s->time_formal = k;
+    return true;
+}
+
+static bool read_state(Elab *e, Solve *s, const Ast *x)
+{
+    Arg v = eval_arg(e, x);
+
+    if (v.v.kind == V_POISON)
+        return false;
+    bool many = v.v.kind == V_TUPLE || v.v.kind == V_LIST;
+    int n = many ? v.v.n : 1;
+    if (s->rate && n != s->n) {
+        sema_error(e, x->span, "there are %d rates, but the state has %d "
+                   "component%s", s->n, n, n == 1 ? "" : "s");
+        return false;
+    }
+    if (n < 1 || n > COMPONENTS_MAX) {
+        sema_error(e, x->span, "a state has 1 to %d components, not %d",
+                   COMPONENTS_MAX, n);
+        return false;
+    }
+    s->n = n;
+    for (int k = 0; k < n; k++)
+        s->init[k] = many ? item_arg(&v, k) : v;
+    for (int k = 0; many && x->kind == AST_tuple && k < n; k++)
+        s->init[k].span = x->kid[k]->span;
+    return true;
+}
+
+/* --- times --------------------------------------------------------------- */
+
+static bool time_fits(Elab *e, const Arg *t)
+{
+    const Value *v = &t->v;
+
+    if (v->kind == V_POISON)
+        return false;
+    if (is_number(v) && isfinite(v->num))
+        return true;
+    if (v->kind == V_TENSOR && dtype_real(v->val->type.dt) &&
+        v->val->type.shape.rank == 0)
+        return true;
+    sema_error(e, t->span, "a time is a finite real number, not %s",
+               value_text(e, v));
+    note_operand(e, t);
+    return false;
+}
+
+/* Known times must go one way. */
+static bool in_order(Elab *e, const Solve *s)
+{
+    const Arg *t = s->time;
+
+    for (int k = 2; k < s->ntime; k++) {
+        if (!is_number(&t[k - 2].v) || !is_number(&t[k - 1].v) ||
+            !is_number(&t[k].v))
+            continue;
+        double a = t[k - 1].v.num - t[k - 2].v.num;
+        double b = t[k].v.num - t[k - 1].v.num;
+        if (a * b > 0)
+            continue;
+        sema_error(e, t[k].span, "the times do not go on in one direction: "
+                   "%g, %g, %g", t[k - 2].v.num, t[k - 1].v.num, t[k].v.num);
+        return false;
+    }
+    return true;
+}
+
+static bool read_times(Elab *e, Solve *s, const Ast *x)
+{
+    if (x->kind == AST_binary && strcmp(x->text, "..") == 0) {
+        s->ntime = 2;
+        s->time = NEW_N(e->a, Arg, 2);
+        for (int k = 0; k < 2; k++)
+            s->time[k] = eval_arg(e, x->kid[k]);
+    } else {
+        Arg v = eval_arg(e, x);
+        if (v.v.kind == V_POISON)
+            return false;
+        if (v.v.kind != V_LIST || v.v.n < 2 || v.v.n > TIMES_MAX) {
+            sema_error(e, x->span, "the times are t0 .. t1, or a list of 2 to "
+                       "%d times, not %s", TIMES_MAX, value_text(e, &v.v));
+            return false;
+        }
+        s->listed = true;
+        s->ntime = v.v.n;
+        s->time = NEW_N(e->a, Arg, v.v.n);
+        for (int k = 0; k < v.v.n; k++)
+            s->time[k] = item_arg(&v, k);
+    }
+    for (int k = 0; k < s->ntime; k++) {
+        s->time[k].v = draw_settle(e, s->time[k].v, NULL);
+        if (!time_fits(e, &s->time[k]))
+            return false;
+    }
+    return in_order(e, s);
+}
+
+/* --- method and settings ------------------------------------------------- */
+
+static const char *const gradients[] = {"unrolled", "checkpointed"};
+
+static void unknown(Elab *e, Span at, const char *what, const char *name,
+                    const char *const *known, int n)
+{
+    const char *close = diag_closest(name, known, n);
+    const char *all = "";
+
+    sema_error(e, at, "there is no %s \"%s\"", what, name);
+    for (int k = 0; k < n; k++)
+        all = arena_printf(e->a, "%s%s%s", all, k ? ", " : "", known[k]);
+    if (close)
+        sema_help(e, "did you mean \"%s\"?", close);
+    sema_help(e, "there are %s", all);
+}
+
+/* A setting that is one of some words, written bare or as a string. */
+static bool read_word(Elab *e, const Ast *arg, const char *const *known, int n,
+                      int *out)
+{
+    const Ast *x = arg->kid[0];
+    const char *word = x->kind == AST_name && !frame_find(e->frame, x->text)
+                           ? x->text : NULL;
+
+    for (*out = 0; word && *out < n; ++*out)
+        if (strcmp(word, known[*out]) == 0)
+            return true;
+    if (word == NULL) {
+        Arg v = eval_arg(e, x);
+        if (v.v.kind == V_POISON)
+            return false;
+        if (v.v.kind != V_STRING) {
+            sema_error(e, x->span, "\"%s\" is a word, not %s", arg->text,
+                       value_text(e, &v.v));
+            return false;
+        }
+        word = v.v.s;
+        for (*out = 0; *out < n; ++*out)
+            if (strcmp(word, known[*out]) == 0)
+                return true;
+    }
+    unknown(e, x->span, arg->text, word, known, n);
+    return false;
+}
+
+static bool positive(Elab *e, const Arg *x, const char *what, double *out)
+{
+    if (!need_real(e, x, what, out))
+        return false;
+    if (*out > 0 && isfinite(*out))
+        return true;
+    sema_error(e, x->span, "%s must be positive, not %g", what, *out);
+    return false;
+}
+
+static bool read_steps(Elab *e, Solve *s, const Arg *x)
+{
+    s->steps = *x;
+    if (x->v.kind == V_INT) {
+        if (x->v.i >= 1 && x->v.i <= 100000000)
+            return true;
+        sema_error(e, x->span, "there must be 1 to 100000000 steps, not %lld",
+                   (long long)x->v.i);
+        return false;
+    }
+    if (x->v.kind == V_TENSOR && x->v.val->type.dt == DT_i32 &&
+        x->v.val->type.shape.rank == 0 && !x->v.val->type.batched)
+        return true;
+    sema_error(e, x->span, "the number of steps is an int that all examples "
+               "share, not %s", value_text(e, &x->v));
+    return false;
+}
+
+static bool read_setting(Elab *e, Solve *s, const Ast *arg)
+{
+    static const char *const known[] = {"step", "steps", "gradient", "memory"};
+    int word;
+
+    if (arg->kind != AST_arg || arg->text == NULL) {
+        sema_error(e, arg->span, "the settings of a method have names");
+        sema_help(e, "for example: %s(step: 0.1)", s->method->name);
+        return false;
+    }
+    if (strcmp(arg->text, "gradient") == 0) {
+        if (!read_word(e, arg, gradients, ARRAY_LEN(gradients), &word))
+            return false;
+        s->gradient = (SolveGradient)word;
+        return true;
+    }
+    for (word = 0; word < (int)ARRAY_LEN(known); word++)
+        if (strcmp(arg->text, known[word]) == 0)
+            break;
+    if (word == ARRAY_LEN(known)) {
+        unknown(e, arg->name_span, "setting", arg->text, known, word);
+        return false;
+    }
+    Arg v = eval_arg(e, arg->kid[0]);
+    v.v = draw_settle(e, v.v, NULL);
+    if (v.v.kind == V_POISON)
+        return false;
+    switch (word) {
+    case 0:
+        return positive(e, &v, "the step", &s->step);
+    case 1:
+        return read_steps(e, s, &v);
+    default:
+        if (!need_int(e, &v, "the number of states kept", &s->memory))
+            return false;
+        if (s->memory >= 2)
+            return true;
+        sema_error(e, v.span, "a checkpointed gradient keeps at least 2 "
+                              "states");
+        return false;
+    }
+}
+
+/* A name of the table, or a string that is one. */
+static bool read_name(Elab *e, Solve *s, const Ast *x)
+{
+    const char *name = NULL;
+    VEC(const char *) all = {0};
+
+    if (x->kind == AST_name) {
+        s->method = tableau_find(x->text);
+        if (s->method)
+            return true;
+        name = x->text;
+    }
+    if (!name || frame_find(e->frame, name) || module_own(e->frame->mod,
+                                                          name)) {
+        Arg v = eval_arg(e, x);
+        if (v.v.kind == V_POISON)
+            return false;
+        if (v.v.kind != V_STRING) {
+            sema_error(e, x->span, "a method is wanted here, not %s",
+                       value_text(e, &v.v));
+            return false;
+        }
+        name = v.v.s;
+        s->method = tableau_find(name);
+        if (s->method)
+            return true;
+    }
+    for (const Tableau *t = tableau_table; t->name; t++)
+        VEC_PUSH(e->a, &all, t->name);
+    unknown(e, x->span, "method", name, all.at, all.n);
+    return false;
+}
+
+static bool read_method(Elab *e, Solve *s, const Ast *x)
+{
+    bool call = x->kind == AST_call;
+
+    if (!read_name(e, s, call ? x->kid[0] : x))
+        return false;
+    for (int k = 1; call && k < x->n; k++)
+        if (!read_setting(e, s, x->kid[k]))
+            return false;
+    bool count = s->steps.v.kind != V_ABSENT;
+    if ((s->step > 0) == count) {
+        sema_error(e, x->span, count ? "both a step and a number of steps are "
+                                       "given"
+                                     : "the length of the steps is missing");
+        sema_help(e, "write %s(step: 0.05), or %s(steps: 20)", s->method->name,
+                  s->method->name);
+        return false;
+    }
+    if (s->memory && s->gradient != GRADIENT_CHECKPOINTED) {
+        sema_error(e, x->span, "\"memory\" belongs to gradient: checkpointed");
+        return false;
+    }
+    return true;
+}
+
+/* --- the result ---------------------------------------------------------- */
+
+/* The values of component c at all times as one tensor. */
+static Value rows_of(Elab *e, const Solve *s,
+                     const Value (*out)[COMPONENTS_MAX], int c)
+{
+    Shape to = s->type[c].shape;
+    Attr axis = {.n = 1, .i = {0}};
+    Val part[ARGS_MAX];
+
+    if (s->ntime > ARGS_MAX)
+        return sema_error(e, s->at, "more than %d times that are not equally "
+                          "far apart", ARGS_MAX);
+    for (int k = to.rank++; k > 0; k--)
+        to.dim[k] = to.dim[k - 1];
+    to.dim[0] = 1;
+    for (int k = 0; k < s->ntime; k++) {
+        part[k] = node_reshape(e, s->at, out[k][c].val, to);
+        if (part[k] == NULL)
+            return POISON;
+    }
+    return value_tensor(node_make(e, s->at, OP_concat, &axis, part, s->ntime));
+}
+
+static Value result(Elab *e, const Solve *s,
+                    const Value (*out)[COMPONENTS_MAX], const Value *rows)
+{
+    Value *item = NEW_N(e->a, Value, s->n);
+
+    for (int c = 0; c < s->n; c++) {
+        item[c] = out[s->ntime - 1][c];
+        if (s->listed)
+            item[c] = rows[c].kind != V_ABSENT ? rows[c]
+                                               : rows_of(e, s, out, c);
+        if (item[c].kind == V_POISON)
+            return POISON;
+    }
+    if (s->rate == NULL && s->n == 1)
+        return item[0];
+    Value v = {.kind = V_TUPLE, .item = item, .n = s->n};
+    if (s->rate)
+        v.member = arena_copy(e->a, s->name, sizeof *s->name * (size_t)s->n);
+    return v;
+}
+
+Value solve_value(Elab *e, const Ast *x)
+{
+    Solve *s = NEW(e->a, Solve);
+    Value rows[COMPONENTS_MAX];
+
+    *s = (Solve){.ast = x, .at = x->span, .time_formal = -1,
+                 .steps = {.v = ABSENT}};
+    if (e->entry == NULL)
+        return sema_error(e, x->span, "solve runs in the compiled program; a "
+                                      "const is known when compiling");
+    const Ast *rates = x->kid[0];
+    bool named = rates->kind == AST_list && rates->n > 0 &&
+                 rates->kid[0]->kind == AST_rate;
+    bool ok = named ? read_named(e, s, rates) : read_function(e, s, rates);
+    ok = read_method(e, s, x->kid[3]) && ok;
+    ok = read_state(e, s, x->kid[1]) && ok;
+    ok = read_times(e, s, x->kid[2]) && ok;
+    if (!ok || !solve_types(e, s))
+        return POISON;
+    if (e->nloops >= LOOPS_MAX)
+        return sema_error(e, x->span, "more than %d nested loops", LOOPS_MAX);
+    Value (*out)[COMPONENTS_MAX] =
+        arena_alloc(e->a, sizeof *out * (size_t)s->ntime);
+    if (!solve_fixed(e, s, out, rows))
+        return POISON;
+    return result(e, s, (const Value(*)[COMPONENTS_MAX])out, rows);
+}

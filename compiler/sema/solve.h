@@ -1,0 +1,75 @@
+/*
+ * solve.h -- what the files of `solve` share. Private to sema/.
+ *
+ *   solve.c         the statement read: rates, initial state, times, method
+ *   solve_rates.c   the rates at a state and time; the types of the state
+ *   solve_step.c    one Runge-Kutta step
+ *   solve_fixed.c   steps of one length, as loops of the program
+ */
+#ifndef RNN_SEMA_SOLVE_H
+#define RNN_SEMA_SOLVE_H
+
+#include "sema/elab.h"
+#include "sema/tableau.h"
+
+enum { COMPONENTS_MAX = 16, TIMES_MAX = 10000 };
+
+typedef enum { GRADIENT_UNROLLED, GRADIENT_CHECKPOINTED, GRADIENT_ADJOINT
+} SolveGradient;
+
+typedef struct Solve {
+    const Ast *ast;
+    Span at;
+    const Tableau *method;
+
+    // rates: a function of the state, or one expression a component
+    Arg fn;
+    const Ast *rate;   // list of AST_rate; NULL: a function
+    int time_formal;   // of the function: -1, it takes no time
+    int nscope;        // layers of the caller so far
+    bool rated;        // the rates were evaluated before
+
+    // state
+    int n;
+    const char *name[COMPONENTS_MAX]; // of the components; NULL: no names
+    Arg init[COMPONENTS_MAX];
+    Type type[COMPONENTS_MAX];
+
+    // times
+    int ntime;
+    Arg *time;
+    bool listed; // the state at all of them is wanted, not the last only
+
+    // settings
+    bool adaptive;
+    double step;  // 0: not given
+    Arg steps;    // absent: not given
+    SolveGradient gradient;
+    int64_t memory; // states a checkpointed gradient may hold; 0: its choice
+} Solve;
+
+/* solve_rates.c */
+/* The rates at state y and time t, in the types of the state; false after an
+ * error. Layers among them have the same parameters each time. */
+bool solve_rates(Elab *e, Solve *s, const Value *y, Value t, Value *rate);
+/* Finds s->type: the initial values' types, widened by the rates'. */
+bool solve_types(Elab *e, Solve *s);
+
+/* solve_step.c */
+/* sum_j h w_j k_j of component c; poison after an error. Absent: no term. */
+Value step_sum(Elab *e, const Solve *s, Value h, const double *w, int n,
+               const Value (*k)[COMPONENTS_MAX], int c);
+/* Stages 1 .. n - 1 from stage 0; t(i) is t0 + c_i h. */
+typedef Value StageTime(Elab *e, const void *env, double c);
+bool step_stages(Elab *e, Solve *s, const Value *y, Value h, StageTime *time,
+                 const void *env, int first, int n,
+                 Value (*k)[COMPONENTS_MAX]);
+/* y + sum in the component's type. */
+Value step_add(Elab *e, const Solve *s, Value y, Value sum, int c);
+
+/* solve_fixed.c: the states at all times, out[time][component]; or, where
+ * rows[component] is not absent after it, as its rows. */
+bool solve_fixed(Elab *e, Solve *s, Value (*out)[COMPONENTS_MAX],
+                 Value *rows);
+
+#endif
