@@ -200,7 +200,7 @@ static void dense_output_has_its_order(void **state)
                              m->name, i, b[i] - m->b[i]);
             }
             v = violation(b, all_stages(m), order, x);
-            if (v > 3e-15)
+            if (v > 1e-14)
                 fail_msg("%s: dense order %d violated by %g at %g", m->name,
                          order, v, x);
         }
