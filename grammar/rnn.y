@@ -70,6 +70,8 @@ static void rnn_yyerror(Span *at, Parse *ps, const char *message);
        repeat "repeat" for "for" in "in" if "if" then "then" else "else"
        and "and" or "or" not "not" true "true" false "false"
        homogeneous "homogeneous" solve "solve" from "from" by "by"
+       rollback "rollback" epoch_block "epoch" accept_if "accept"
+       save_if "save"
 
 %precedence END
 %precedence "else"
@@ -265,6 +267,13 @@ stmt:
 |   "watch" watched_list %prec END { $$ = NODE(watch, @$, NULL, 1, $2); }
 |   "stop" "if" expr %prec END { $$ = NODE(stop, @$, NULL, 1, $3); }
 |   "stop" "if" expr STRING { $$ = NODE(stop, @$, $4->text, 1, $3); }
+|   "rollback" "if" expr %prec END { $$ = NODE(rollback, @$, NULL, 1, $3); }
+|   "rollback" "if" expr STRING { $$ = NODE(rollback, @$, $4->text, 1, $3); }
+|   "epoch" block { $$ = NODE(epoch, @$, NULL, 1, $2); }
+|   "accept" "if" expr %prec END { $$ = NODE(accept, @$, NULL, 2, $3, NULL); }
+|   "accept" "if" expr "else" "rollback" block
+        { $$ = NODE(accept, @$, NULL, 2, $3, $6); }
+|   "save" "if" expr STRING { $$ = NODE(save, @$, $4->text, 1, $3); }
 |   "plot" expr %prec END { $$ = NODE(plot, @$, NULL, 1, $2); }
 ;
 if_stmt:
@@ -392,7 +401,7 @@ word:
 |   "sample" | "on" | "against" | "batch" | "epochs" | "param" | "state"
 |   "minimize" | "over" | "using" | "watch" | "stop" | "plot" | "return"
 |   "repeat" | "for" | "in" | "if" | "then" | "else" | "and" | "or" | "not"
-|   "true" | "false" | "homogeneous" | "solve" | "from" | "by"
+|   "true" | "false" | "homogeneous" | "solve" | "from" | "by" | "rollback"
 ;
 
 %%

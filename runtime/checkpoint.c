@@ -64,6 +64,7 @@ static void describe(Meta *m, const RnnSession *s, const RnnTraining *t)
     meta_add(m, "epoch", "%lld", (long long)t->epoch);
     meta_add(m, "epochs", "%lld", (long long)t->epochs);
     meta_add(m, "step", "%lld", (long long)t->step);
+    meta_add(m, "rollbacks", "%lld", (long long)t->rollbacks);
     meta_add(m, "batch", "%lld", (long long)t->batch);
     meta_add(m, "examples", "%lld", (long long)t->examples);
     for (int i = 0; i < noptions(s, t); i++) {
@@ -83,19 +84,52 @@ static void describe(Meta *m, const RnnSession *s, const RnnTraining *t)
     }
 }
 
+static char *back_name(const RnnVar *v)
+{
+    size_t n = strlen(RNN_BACK_PREFIX) + strlen(v->path) + 1;
+    char *name = rnn_alloc(n);
+
+    snprintf(name, n, "%s%s", RNN_BACK_PREFIX, v->path);
+    return name;
+}
+
+/* What a rollback would restore, if the file is of the middle of an epoch. */
+static RnnStatus take_back(const RnnSession *s, RnnTraining *t,
+                           const RnnArrays *a, const char *path, RnnError *err)
+{
+    for (int i = 0; t->back && i < s->p->nvar; i++) {
+        const RnnVar *v = &s->p->var[i];
+        char *name = back_name(v);
+        const RnnArray *x = rnn_arrays_find(a, name);
+        bool same = !x || (x->type.dt == v->type.dt &&
+                           rnn_type_count(&x->type) ==
+                               rnn_type_count(&v->type));
+
+        free(name);
+        if (!same)
+            return rnn_fail(err, RNN_BAD_INPUT, "\"%s\" is damaged: what is "
+                            "kept of \"%s\" has another type", path, v->path);
+        memcpy(t->back[i], x ? x->at : s->var[i], rnn_var_bytes(v));
+    }
+    return RNN_OK;
+}
+
 RnnStatus rnn_checkpoint_write(const RnnSession *s, const RnnTraining *t,
                                const char *path, RnnError *err)
 {
     const RnnProgram *p = s->p;
-    RnnArrays a = {.n = p->nvar};
+    bool both = t->back && t->step != t->epoch * t->steps_per_epoch;
+    RnnArrays a = {.n = both ? 2 * p->nvar : p->nvar};
     Meta m = {0};
     RnnStatus st;
 
-    a.array = rnn_alloc(sizeof *a.array * (size_t)p->nvar);
-    for (int i = 0; i < p->nvar; i++) {
-        a.array[i].name = (char *)p->var[i].path;
-        a.array[i].type = p->var[i].type;
-        a.array[i].at = s->var[i];
+    a.array = rnn_alloc(sizeof *a.array * (size_t)a.n);
+    for (int i = 0; i < a.n; i++) {
+        const RnnVar *v = &p->var[i % p->nvar];
+
+        a.array[i].name = i < p->nvar ? strdup(v->path) : back_name(v);
+        a.array[i].type = v->type;
+        a.array[i].at = i < p->nvar ? s->var[i] : t->back[i - p->nvar];
     }
     describe(&m, s, t);
     a.nmeta = m.n;
@@ -110,6 +144,8 @@ RnnStatus rnn_checkpoint_write(const RnnSession *s, const RnnTraining *t,
     }
     free(m.key);
     free(m.value);
+    for (int i = 0; i < a.n; i++)
+        free(a.array[i].name);
     free(a.array);
     return st;
 }
@@ -230,6 +266,10 @@ static RnnStatus take_position(RnnSession *s, RnnTraining *t, RnnFlags *f,
                         "\"%s\" cannot be resumed with --seed %llu: it was "
                         "made with %llu", path, (unsigned long long)f->seed,
                         (unsigned long long)seed);
+    if (meta(a, "rollbacks") && !meta_int(a, "rollbacks", &t->rollbacks))
+        return rnn_fail(err, RNN_BAD_INPUT,
+                        "\"%s\" is damaged: its rollbacks are \"%s\"", path,
+                        meta(a, "rollbacks"));
     f->seed = s->seed = seed;
     if ((st = agree(path, "batch", batch, &f->batch, err)) != RNN_OK)
         return st;
@@ -259,6 +299,8 @@ RnnStatus rnn_checkpoint_read(RnnSession *s, RnnTraining *t, RnnFlags *f,
         st = take_sums(t, &a, path, err);
     if (st == RNN_OK)
         st = rnn_weights_take(s, &a, path, true, err);
+    if (st == RNN_OK)
+        st = take_back(s, t, &a, path, err);
     rnn_arrays_free(&a);
     return st;
 }

@@ -12,7 +12,7 @@ bool rnn_command_runs(RnnCommand c, const RnnEntry *e)
     int32_t kind = rnn_command_info[c].kind;
 
     if (kind < 0)
-        return e->kind != RNN_ENTRY_INIT && e->kind != RNN_ENTRY_CHECK;
+        return e->kind != RNN_ENTRY_INIT && e->kind < RNN_ENTRY_CHECK;
     return e->kind == kind && (c != CMD_check_grad || e->check >= 0);
 }
 

@@ -140,15 +140,32 @@ static void one_batch(Table *t, RnnRun *run, int64_t first, int64_t n)
     }
 }
 
+/* Rows of folds alone need no examples. */
+static bool of_examples(const RnnEntry *e)
+{
+    bool batched = false;
+
+    for (int o = 0; o < e->nout; o++)
+        batched = batched || e->output[o].type.batched;
+    return batched || e->before <= 0 || rnn_find_input(e, RNN_IN_FIELD, 0) >= 0;
+}
+
 static RnnStatus fill(Table *t, RnnError *err)
 {
+    static const int32_t clock[RNN_CLOCK_INDEX] = {
+        [RNN_CLOCK_STEPS_PER_EPOCH] = 1};
     int64_t batch = rnn_batch_of(t->s, t->e, 100, t->n);
     RnnProgress g;
-    RnnRun run;
-    RnnStatus st = rnn_run_open(&run, t->s, t->e, batch, err);
+    RnnRun run = {0};
+    RnnStatus st = rnn_fold_before(t->s, t->e, t->data, batch, clock, err);
+
+    if (st == RNN_OK)
+        st = rnn_run_open(&run, t->s, t->e, batch, err);
 
     run.clock[RNN_CLOCK_STEPS_PER_EPOCH] = 1;
-    if (st == RNN_OK) {
+    if (st == RNN_OK && !of_examples(t->e)) {
+        one_batch(t, &run, 0, 1);
+    } else if (st == RNN_OK) {
         rnn_progress_start(&g, t->s->f, 0, t->n, 1);
         for (int64_t at = 0; at < t->n; at += batch) {
             one_batch(t, &run, at, t->n - at < batch ? t->n - at : batch);

@@ -122,6 +122,7 @@ typedef struct RnnSession {
     char weights[1024];       // where the values came from, for headers
     int nset;
     RnnDataset *set;          // those opened so far
+    double *fold;             // results over whole data sets, by slot
 } RnnSession;
 
 RnnStatus rnn_session_open(RnnSession *s, const RnnProgram *p,
@@ -187,6 +188,12 @@ double rnn_run_value(const RnnRun *r, int o, int64_t i);
 int64_t rnn_batch_of(const RnnSession *s, const RnnEntry *e, int64_t usual,
                      int64_t n);
 
+/* fold.c: runs the FOLD entries that e needs over all of d, batch examples at
+ * a time; the results are in s->fold afterwards. */
+RnnStatus rnn_fold_before(RnnSession *s, const RnnEntry *e,
+                          const RnnDataset *d, int64_t batch,
+                          const int32_t *clock, RnnError *err);
+
 /* --- weights.c, checkpoint.c --------------------------------------------- */
 
 /* Variables for a command other than train: --weights, else NAME.safetensors,
@@ -206,7 +213,12 @@ typedef struct RnnTraining { // where a run stands, between steps
     int64_t epoch, step; // epochs done; steps done in all
     int nsum;            // loss and watched values: sums over this epoch
     double *sum;
+    int64_t rollbacks;   // epochs undone so far
+    void **back;         // [nvar] variables at the beginning of this epoch, or
+                         // NULL where nothing is ever undone: rollback.c
 } RnnTraining;
+/* Before the names of such variables in a checkpoint. */
+#define RNN_BACK_PREFIX "rollback/"
 RnnStatus rnn_checkpoint_write(const RnnSession *s, const RnnTraining *t,
                                const char *path, RnnError *err);
 /* Reads variables and position. Before: t->e, nsum and sum are set. `f` gets

@@ -11,7 +11,8 @@
 
 static const char *const kind_name[] = {"initial values", "train", "evaluate",
                                         "attack", "infer", "sample",
-                                        "gradient check"};
+                                        "gradient check", "fold", "epoch",
+                                        "rollback"};
 
 typedef struct Info {
     const RnnProgram *p;
@@ -164,7 +165,7 @@ static void entries(Info *x)
         double fixed, pass;
         char size[32], a[32], b[32];
 
-        if (e->kind == RNN_ENTRY_CHECK)
+        if (e->kind >= RNN_ENTRY_CHECK)
             continue;
         rnn_entry_bytes(e, batch, &bytes);
         flops(e, batch, &fixed, &pass);
@@ -262,7 +263,7 @@ static void options(Info *x)
         const RnnOption *o = e < 0 ? p->option : p->entry[e].option;
         int n = e < 0 ? p->nopt : p->entry[e].nopt;
 
-        if (e >= 0 && p->entry[e].kind == RNN_ENTRY_CHECK)
+        if (e >= 0 && p->entry[e].kind >= RNN_ENTRY_CHECK)
             continue;
         for (int i = 0; i < n; i++) {
             rnn_option_text(&o[i], o[i].value, text, sizeof text);

@@ -57,7 +57,8 @@ typedef enum {
     RNN_IN_FIELD,  // ref = field of the entry's data; batched
     RNN_IN_VAR,    // ref = var
     RNN_IN_OPTION, // ref = option of the program, or nopt + option of the entry
-    RNN_IN_CLOCK   // ref = RnnClock
+    RNN_IN_CLOCK,  // ref = RnnClock
+    RNN_IN_FOLD    // ref = slot of a result over the whole data set
 } RnnInKind;
 typedef enum {
     RNN_CLOCK_STEP, RNN_CLOCK_EPOCH, RNN_CLOCK_EPOCHS,
@@ -74,8 +75,19 @@ typedef enum {
     RNN_OUT_WATCH,  // scalar, shared or per example, shown while training
     RNN_OUT_ROW,    // scalar, shared or per example: a row of an evaluation
     RNN_OUT_TENSOR, // a result to save: adversarial or generated examples
-    RNN_OUT_STOP    // shared bool: end the run with `text` as the reason
+    RNN_OUT_STOP,   // shared bool: end the run with `text` as the reason
+    RNN_OUT_BACK,   // shared bool: undo the epoch so far; `text` says why
+    RNN_OUT_ACCEPT, // shared bool of an EPOCH entry: keep the epoch
+    RNN_OUT_SAVE,   // likewise: write the variables to a file named by `text`
+    RNN_OUT_FOLD    // per example: goes into slot `ref` by `fold`
 } RnnOutKind;
+/* How values of all examples become one (f64). A LOG_SUM or LOG_MEAN is of
+ * log-domain reals m exp(s): m is this output, s the next one, which is of
+ * kind SCALE; the result is m in slot ref and s in that of the next. */
+typedef enum {
+    RNN_FOLD_SUM, RNN_FOLD_MEAN, RNN_FOLD_MAX, RNN_FOLD_MIN, RNN_FOLD_ARGMAX,
+    RNN_FOLD_ARGMIN, RNN_FOLD_LOG_SUM, RNN_FOLD_LOG_MEAN, RNN_FOLD_SCALE
+} RnnFold;
 typedef struct RnnOutput {
     int32_t kind, ref;
     const char *name;  // label of the row or watched value
@@ -83,7 +95,7 @@ typedef struct RnnOutput {
     const char *place; // "fashion.rnn:33:3"
     RnnType type;      // bool rows are rates, shown as percent with k/n
     int32_t inplace;   // RNN_OUT_VAR: pass the variable's own storage
-    int32_t pad;
+    int32_t fold;      // RNN_OUT_FOLD: RnnFold
 } RnnOutput;
 
 typedef struct RnnKernelInfo {
@@ -122,7 +134,10 @@ typedef enum {
     RNN_ENTRY_ATTACK,   // one tensor, shaped like field x
     RNN_ENTRY_INFER,    // one tensor from a net's input
     RNN_ENTRY_SAMPLE,   // one tensor per example, no data
-    RNN_ENTRY_CHECK     // f64: loss and gradients of a train entry, see below
+    RNN_ENTRY_CHECK,    // f64: loss and gradients of a train entry, see below
+    RNN_ENTRY_FOLD,     // values of each example to be folded over the data
+    RNN_ENTRY_EPOCH,    // n = 1: the end of an epoch of training
+    RNN_ENTRY_ROLLBACK  // n = 1: new values of variables after a rejected one
 } RnnEntryKind;
 
 typedef struct RnnEntry {
@@ -143,7 +158,12 @@ typedef struct RnnEntry {
      * the same data, vars and options with every real as f64; outputs are the
      * loss (LOSS), then d loss / d var as RNN_OUT_TENSOR with ref = var, then
      * d loss / d field with ref = -1 - field. */
-    int32_t check, pad;
+    int32_t check;
+    /* FOLD entry to be run over the whole data set before this one, -1: none.
+     * It may have one before itself. */
+    int32_t before;
+    /* Of a train entry: its EPOCH and ROLLBACK entries, or -1. */
+    int32_t epoch, rollback;
 } RnnEntry;
 
 /* A net: its order of homogeneity in its parameters, if it has one. */

@@ -58,6 +58,7 @@ static void open_input(RnnRun *r, int i)
         r->own_in[i] = in->type.dt != s->p->var[in->ref].type.dt;
         break;
     case RNN_IN_OPTION:
+    case RNN_IN_FOLD:
         r->own_in[i] = true;
         break;
     default:
@@ -170,6 +171,8 @@ static void bind(RnnRun *r)
     for (int i = 0; i < e->nin; i++) {
         const RnnInput *in = &e->input[i];
 
+        if (in->kind == RNN_IN_FOLD)
+            rnn_convert(r->in[i], in->type.dt, &s->fold[in->ref], RNN_F64, 1);
         if (in->kind != RNN_IN_VAR)
             continue;
         if (r->own_in[i])

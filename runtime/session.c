@@ -45,6 +45,13 @@ RnnStatus rnn_session_open(RnnSession *s, const RnnProgram *p,
         return rnn_fail(err, RNN_SURROUNDINGS, "out of memory");
     for (int i = 0; i < p->nvar; i++)
         s->var[i] = rnn_alloc(rnn_var_bytes(&p->var[i]));
+    int slots = 0;
+    for (int i = 0; i < p->nentry; i++)
+        for (int o = 0; o < p->entry[i].nout; o++)
+            if (p->entry[i].output[o].kind == RNN_OUT_FOLD &&
+                p->entry[i].output[o].ref >= slots)
+                slots = p->entry[i].output[o].ref + 1;
+    s->fold = rnn_alloc(sizeof *s->fold * (size_t)slots);
     s->pool = rnn_pool_new(f->threads ? (int)f->threads
                                       : rnn_default_threads());
     return RNN_OK;
@@ -63,6 +70,7 @@ void rnn_session_close(RnnSession *s)
     free(s->var);
     free(s->next);
     free(s->set);
+    free(s->fold);
     if (s->arena)
         munmap(s->arena, s->arena_bytes);
     if (s->pool)

@@ -7,6 +7,7 @@
  *   for each epoch:
  *     order the examples (seed, epoch)
  *     for each whole batch: step, look, swap, add up; save if it is time
+ *     run the epoch block, if there is one; go back if it does not accept
  *     report the epoch, save
  */
 #include "train.h"
@@ -65,21 +66,6 @@ static bool step_is_good(Train *t)
     return true;
 }
 
-static void swap_variables(Train *t)
-{
-    const RnnEntry *e = t->at.e;
-
-    for (int o = 0; o < e->nout; o++) {
-        const RnnOutput *out = &e->output[o];
-
-        if (out->kind != RNN_OUT_VAR || out->inplace)
-            continue;
-        void *old = t->s.var[out->ref];
-        t->s.var[out->ref] = t->s.next[out->ref];
-        t->s.next[out->ref] = old;
-    }
-}
-
 static void add_up(Train *t)
 {
     const RnnEntry *e = t->at.e;
@@ -94,8 +80,24 @@ static void add_up(Train *t)
     }
 }
 
-static RnnStatus step(Train *t, RnnError *err)
+/* Why the step just run has to be undone, or NULL. */
+static const char *fault(Train *t)
 {
+    const RnnEntry *e = t->at.e;
+
+    if (!step_is_good(t))
+        return "the loss or a new parameter is not finite";
+    for (int o = 0; o < e->nout; o++)
+        if (e->output[o].kind == RNN_OUT_BACK &&
+            rnn_run_value(&t->run, o, 0) != 0)
+            return e->output[o].text;
+    return NULL;
+}
+
+/* *undone: the epoch was rolled back. */
+static RnnStatus step(Train *t, bool *undone, RnnError *err)
+{
+    const char *why;
     RnnTraining *at = &t->at;
     int64_t b = at->step % at->steps_per_epoch;
     RnnRun *r = &t->run;
@@ -104,7 +106,11 @@ static RnnStatus step(Train *t, RnnError *err)
     r->clock[RNN_CLOCK_EPOCH] = (int32_t)at->epoch;
     rnn_run_load(r, t->data, t->order + b * at->batch, at->batch);
     rnn_run_call(r);
-    if (!step_is_good(t)) {
+    why = fault(t);
+    *undone = why && at->back;
+    if (*undone)
+        return rnn_roll_back(t, why, err);
+    if (why) {
         RnnStatus st = rnn_blame(r, at, err);
         size_t n = strlen(err->text);
 
@@ -114,7 +120,7 @@ static RnnStatus step(Train *t, RnnError *err)
         return st;
     }
     add_up(t);
-    swap_variables(t);
+    rnn_swap_variables(&t->s, at->e);
     at->step++;
     for (int o = 0; o < at->e->nout; o++)
         if (at->e->output[o].kind == RNN_OUT_STOP && !t->reason &&
@@ -134,7 +140,69 @@ static void end_epoch(Train *t)
 {
     rnn_train_epoch(t);
     t->at.epoch++;
+    t->in_a_row = 0;
+    rnn_copy_take(t);
     memset(t->at.sum, 0, sizeof *t->at.sum * (size_t)t->at.nsum);
+}
+
+/* --- the end of an epoch ------------------------------------------------- */
+
+/* "model.safetensors" and "early" -> "model-early.safetensors" */
+static RnnStatus save_as(Train *t, const char *name, RnnError *err)
+{
+    char path[sizeof t->path + 256];
+    int stem = (int)(strrchr(t->path, '.') - t->path);
+
+    snprintf(path, sizeof path, "%.*s-%s.safetensors", stem, t->path, name);
+    rnn_progress_clear(&t->progress);
+    if (!t->progress.quiet)
+        printf("saving \"%s\"\n", path);
+    return rnn_checkpoint_write(&t->s, &t->at, path, err);
+}
+
+/* Runs the epoch block; *kept: the epoch stays. Its watched values are in
+ * t->end until the next one. */
+static RnnStatus judge(Train *t, bool *kept, RnnError *err)
+{
+    const RnnProgram *p = t->s.p;
+    const RnnEntry *e = t->at.e->epoch > 0 ? &p->entry[t->at.e->epoch] : NULL;
+    RnnStatus st;
+
+    *kept = true;
+    if (!e)
+        return RNN_OK;
+    rnn_run_close(&t->end);
+    t->run.clock[RNN_CLOCK_STEP] = (int32_t)t->at.step;
+    st = rnn_fold_before(&t->s, e, t->data, t->at.batch, t->run.clock, err);
+    if (st == RNN_OK)
+        st = rnn_run_once(t, &t->end, e, err);
+    if (st != RNN_OK)
+        return st;
+    for (int o = 0; o < e->nout; o++) {
+        double v = rnn_run_value(&t->end, o, 0);
+
+        if (e->output[o].kind == RNN_OUT_ACCEPT)
+            *kept = v != 0;
+        if (e->output[o].kind == RNN_OUT_STOP && v != 0 && !t->reason)
+            t->reason = rnn_record_text(&t->s, e, e->output[o].text);
+    }
+    if (!*kept)
+        return rnn_roll_back(t, "it was not accepted", err);
+    rnn_swap_variables(&t->s, e);
+    return RNN_OK;
+}
+
+/* What the epoch block wants to keep of the epoch just finished. */
+static RnnStatus save_copies(Train *t, RnnError *err)
+{
+    const RnnEntry *e = t->end.e;
+    RnnStatus st = RNN_OK;
+
+    for (int o = 0; e && o < e->nout && st == RNN_OK; o++)
+        if (e->output[o].kind == RNN_OUT_SAVE &&
+            rnn_run_value(&t->end, o, 0) != 0)
+            st = save_as(t, e->output[o].text, err);
+    return st;
 }
 
 static RnnStatus interrupted(Train *t, RnnError *err)
@@ -163,23 +231,34 @@ static RnnStatus loop(Train *t, RnnError *err)
     t->epoch_began = rnn_seconds();
     t->epoch_from = at->step;
     while (at->step < last) {
+        bool undone = false, whole = false;
+
         if (ordered != at->epoch)
-            rnn_epoch_order(t->s.seed, ordered = at->epoch, at->examples,
+            rnn_epoch_order(rnn_try_seed(t), ordered = at->epoch, at->examples,
                             t->order);
-        if ((st = step(t, err)) != RNN_OK)
+        if ((st = step(t, &undone, err)) != RNN_OK)
             return st;
-        bool whole = at->step % at->steps_per_epoch == 0;
-        if (whole)
+        if (!undone && at->step % at->steps_per_epoch == 0) {
+            if ((st = judge(t, &whole, err)) != RNN_OK)
+                return st;
+            undone = !whole;
+        }
+        if (undone)
+            ordered = -1;
+        else if (whole)
             end_epoch(t);
         else if (t->reason)
             rnn_train_epoch(t);
         else
             rnn_train_show(t);
+        if (whole && (st = save_copies(t, err)) != RNN_OK)
+            return st;
         if (t->reason)
             return save(t, err);
         if (rnn_interrupted() && at->step < last)
             return interrupted(t, err);
-        if (whole || (t->f->save_every && at->step % t->f->save_every == 0))
+        if (whole || (!undone && t->f->save_every &&
+                      at->step % t->f->save_every == 0))
             st = save(t, err);
         if (st != RNN_OK)
             return st;
@@ -193,11 +272,13 @@ static RnnStatus start_values(Train *t, bool resume, RnnError *err)
 {
     RnnStatus st;
 
+    rnn_copy_take(t);
     if (resume)
         return rnn_checkpoint_read(&t->s, &t->at, t->f, t->path, err);
     st = rnn_session_init(&t->s, err);
     if (st == RNN_OK && t->f->weights && strcmp(t->f->weights, "init"))
         st = rnn_weights_load(&t->s, t->f->weights, err);
+    rnn_copy_take(t);
     return st;
 }
 
@@ -275,6 +356,7 @@ static RnnStatus prepare(Train *t, RnnError *err)
         (st = place_in_data(t, resume, err)) != RNN_OK ||
         (st = rnn_run_open(&t->run, &t->s, at->e, at->batch, err)) != RNN_OK)
         return st;
+    t->run.call.seed = rnn_try_seed(t);
     t->run.clock[RNN_CLOCK_EPOCHS] = (int32_t)at->epochs;
     t->run.clock[RNN_CLOCK_STEPS_PER_EPOCH] = (int32_t)at->steps_per_epoch;
     t->order = rnn_alloc(sizeof *t->order * (size_t)at->examples);
@@ -315,6 +397,8 @@ RnnStatus rnn_train(const RnnProgram *p, RnnFlags *f, RnnError *err)
     }
     rnn_json_drop(&t.json);
     rnn_run_close(&t.run);
+    rnn_run_close(&t.end);
+    rnn_copy_free(&t.at, p);
     free(t.order);
     free(t.at.sum);
     free(t.reason);

@@ -19,7 +19,29 @@ typedef struct Train {
     double began, epoch_began; // seconds
     int64_t epoch_from;        // step at epoch_began, for the rate
     char *reason;              // of a stop, owned
+    RnnRun end;                // the EPOCH entry's last run: watched values
+    int64_t in_a_row;          // rollbacks since an epoch was kept
 } Train;
+
+/* --- rollback.c: one mechanism for all that undoes steps ------------------ */
+
+/* Does the train have an epoch block or a `rollback if`? */
+bool rnn_can_roll_back(const RnnEntry *e);
+/* Notes all variables as what an epoch begins with (t->at.back). Nothing
+ * happens in a train that cannot be rolled back. */
+void rnn_copy_take(Train *t);
+void rnn_copy_free(RnnTraining *at, const RnnProgram *p);
+/* Back to the beginning of the epoch, with other random numbers; `why` is a
+ * clause: "the loss is not finite". Runs the ROLLBACK entry; without one, the
+ * log says that it happened. An error after thousands in a row. */
+RnnStatus rnn_roll_back(Train *t, const char *why, RnnError *err);
+/* The seed of draws and orders since the last rollback. */
+uint64_t rnn_try_seed(const Train *t);
+/* New values of variables become their values. */
+void rnn_swap_variables(RnnSession *s, const RnnEntry *e);
+/* Opens and calls an entry without data at this point of the training. The
+ * caller closes r. */
+RnnStatus rnn_run_once(Train *t, RnnRun *r, const RnnEntry *e, RnnError *err);
 
 /* Outputs that are averaged over the epoch: losses and watched values. */
 static inline bool rnn_train_sums(const RnnOutput *o)

@@ -33,6 +33,23 @@ static void averages(const Train *t, char *buf, size_t n)
     }
 }
 
+/* The epoch block's values, and how often the epoch was tried. */
+static void add_end(const Train *t, char *buf, size_t n)
+{
+    const RnnEntry *e = t->end.e;
+    size_t at = strlen(buf);
+
+    for (int o = 0; e && o < e->nout && at < n; o++)
+        if (e->output[o].kind == RNN_OUT_WATCH)
+            at += (size_t)snprintf(
+                buf + at, n - at, "  %s %.*g", e->output[o].name,
+                e->output[o].type.dt == RNN_F64 ? 8 : 5,
+                rnn_run_value(&t->end, o, 0));
+    if (t->in_a_row && at < n)
+        snprintf(buf + at, n - at, "  rolled back %lld time%s",
+                 (long long)t->in_a_row, t->in_a_row == 1 ? "" : "s");
+}
+
 static void title(const Train *t, char *buf, size_t n)
 {
     int digits = snprintf(NULL, 0, "%lld", (long long)t->at.epochs);
@@ -59,12 +76,13 @@ void rnn_train_epoch(Train *t)
     double now = rnn_seconds(), took = now - t->epoch_began;
     double rate = (double)((t->at.step - t->epoch_from) * t->at.batch) /
                   (took > 0 ? took : 1);
-    char head[64], text[512], time[32], speed[32];
+    char head[64], text[1024], time[32], speed[32];
     const double *sum = t->at.sum;
 
     rnn_progress_clear(&t->progress);
     title(t, head, sizeof head);
     averages(t, text, sizeof text);
+    add_end(t, text, sizeof text);
     if (!t->progress.quiet) {
         printf("%s  %s  %s  %s\n", head, text,
                rnn_duration(took, time, sizeof time),
@@ -79,6 +97,12 @@ void rnn_train_epoch(Train *t)
             rnn_json_real(&t->json, e->output[o].name[0] ? e->output[o].name
                                                          : "loss",
                           *sum++ / (double)(steps * t->at.batch));
+    for (int o = 0; t->end.e && o < t->end.e->nout; o++)
+        if (t->end.e->output[o].kind == RNN_OUT_WATCH)
+            rnn_json_real(&t->json, t->end.e->output[o].name,
+                          rnn_run_value(&t->end, o, 0));
+    if (t->at.back)
+        rnn_json_int(&t->json, "rolled_back", t->in_a_row);
     rnn_json_real(&t->json, "seconds", took);
     rnn_json_end(&t->json, '}');
     t->epoch_began = now;

@@ -107,6 +107,8 @@ static void compare(const RnnSession *s, const RnnArrays *a, bool states_too,
     }
     for (int k = 0; k < a->n; k++)
         if (a->array[k].name && a->array[k].name[0] &&
+            strncmp(a->array[k].name, RNN_BACK_PREFIX,
+                    strlen(RNN_BACK_PREFIX)) &&
             !is_variable(s->p, a->array[k].name))
             list_add(&fit->unknown, "%s %s", a->array[k].name,
                      rnn_type_text(&a->array[k].type, is, sizeof is));

@@ -9,7 +9,9 @@
 #include "codegen/emit.h"
 #include "rnn_rt.h"
 
-enum { FIELDS_MAX = 24 };
+#include <stdlib.h>
+
+enum { FIELDS_MAX = 32 };
 
 typedef struct Row { // a struct literal in the making
     Emit *e;
@@ -282,13 +284,15 @@ static LLVMValueRef input_row(Emit *em, const Unit *u, const Entry *e, Val v)
 {
     static const RnnInKind kind[] = {
         [INPUT_FIELD] = RNN_IN_FIELD, [INPUT_VAR] = RNN_IN_VAR,
-        [INPUT_OPTION] = RNN_IN_OPTION, [INPUT_CLOCK] = RNN_IN_CLOCK};
+        [INPUT_OPTION] = RNN_IN_OPTION, [INPUT_CLOCK] = RNN_IN_CLOCK,
+        [INPUT_FOLD] = RNN_IN_FOLD};
     InputKind k = (InputKind)v->attr.i[0];
     const char *name = v->attr.s;
     Row x = {.e = em};
     int ref = k == INPUT_FIELD    ? find_field(u, e, name)
               : k == INPUT_VAR    ? find_var(u, name)
               : k == INPUT_OPTION ? find_option(u, e, name)
+              : k == INPUT_FOLD   ? (int)strtol(name, NULL, 10)
                                   : find_clock(name);
 
     if (ref < 0)
@@ -325,7 +329,7 @@ static void put_outputs(Row *r, const Program *p)
         put_place(&x, o->span);
         put_type(&x, f->out[i]->type);
         put_int(&x, p->inplace && p->inplace[i]);
-        put_int(&x, 0);
+        put_int(&x, o->fold);
         row[i] = finish(&x);
     }
     put_rows(r, row, f->nout, "outputs");
@@ -429,7 +433,9 @@ static LLVMValueRef entry_row(Emit *em, const Unit *u, Program *const *all,
     put_real(&x, call);
     put(&x, fn);
     put_int(&x, e->kind == ENTRY_TRAIN ? find_entry(u, all, n, e->check) : -1);
-    put_int(&x, 0);
+    put_int(&x, find_entry(u, all, n, e->before ? e->before : -1));
+    put_int(&x, find_entry(u, all, n, e->epoch ? e->epoch : -1));
+    put_int(&x, find_entry(u, all, n, e->rollback ? e->rollback : -1));
     return finish(&x);
 }
 

@@ -222,7 +222,7 @@ static void help_with_words(Parse *ps, const Token *t, Expected e)
  * first token is expected; then all of its tokens go. */
 static const struct {
     const char *title;
-    const char *token[26];
+    const char *token[32];
 } group[] = {
     {"a declaration",
      {"use", "data", "const", "option", "fn", "layer", "net", "energy",
@@ -230,9 +230,9 @@ static const struct {
       "sample", ";"}},
     {"a statement",
      {"return", "param", "state", "minimize", "watch", "stop", "plot",
-      "repeat", "for", "if", "a name", "a number", "a number with a point",
-      "a string", "true", "false", "epochs", "not", "solve", "-", "(", "[",
-      ";", "=", ","}},
+      "rollback", "epoch", "accept", "save", "repeat", "for", "if", "a name",
+      "a number", "a number with a point", "a string", "true", "false",
+      "epochs", "not", "solve", "-", "(", "[", ";", "=", ","}},
     {"an expression",
      {"a number", "a number with a point", "a name", "a string", "true",
       "false", "epochs", "not", "if", "solve", "-", "(", "["}},
@@ -263,7 +263,7 @@ static void describe(Expected e, char *to, size_t bytes)
         for (int i = 0; i < nleft; i++) {
             bool in_group = false;
 
-            for (int k = 0; k < 26 && group[g].token[k]; k++)
+            for (int k = 0; k < 32 && group[g].token[k]; k++)
                 in_group |= strcmp(left[i], group[g].token[k]) == 0;
             if (!in_group)
                 left[kept++] = left[i];

@@ -126,7 +126,31 @@ bool parse_starts_statement(const Token *t)
 {
     if (!t->first)
         return false;
-    return t->kind == T_NAME || t->kind == T_TUPLE || role_of(t) == ROLE_STMT;
+    return t->kind == T_NAME || t->kind == T_TUPLE ||
+           t->kind == T_epoch_block || t->kind == T_accept_if ||
+           t->kind == T_save_if || role_of(t) == ROLE_STMT;
+}
+
+/* Words that are reserved only where they begin a statement: `epoch {`,
+ * `accept if`, `save if`. */
+static void find_statement_word(const Parse *ps, Token *t)
+{
+    const char *next = ps->src->text + skip_blank(ps, t->span.hi);
+    int before = ps->before.kind;
+    bool starts = t->first || before == T_LBRACE || before == T_RBRACE ||
+                  before == T_SEMI;
+    const char *near = ps->src->text + t->span.hi;
+    near += strspn(near, " \t"); // on the same line
+    bool cond = strncmp(near, "if", 2) == 0 && !is_word_char(near[2], false);
+
+    if (!starts)
+        return;
+    if (*next == '{' && strcmp(t->text, "epoch") == 0)
+        t->kind = T_epoch_block;
+    else if (cond && strcmp(t->text, "accept") == 0)
+        t->kind = T_accept_if;
+    else if (cond && strcmp(t->text, "save") == 0)
+        t->kind = T_save_if;
 }
 
 /* --- tokens -------------------------------------------------------------- */
@@ -194,6 +218,8 @@ static void fetch(Parse *ps)
     if (ps->now.kind == T_LPAREN && !is_flavour(&ps->before2) &&
         ps->before2.kind != T_sample && opens_names(ps, &ps->now))
         ps->now.kind = T_TUPLE;
+    if (ps->now.kind == T_NAME)
+        find_statement_word(ps, &ps->now);
 }
 
 /* `data = 3`: meant as a statement, though the word is reserved. */

@@ -78,6 +78,8 @@ typedef enum {
     INPUT_OPTION, // a run-time option ("eps"); shared scalar
     INPUT_CLOCK,  // shared i32 scalars "step", "epoch", "epochs",
                   // "steps_per_epoch"; real "progress"; batched i32 "index"
+    INPUT_FOLD,   // a result over the whole data set, its slot as a number;
+                  // shared scalar
     INPUT_COUNT
 } InputKind;
 

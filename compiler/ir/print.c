@@ -29,7 +29,7 @@
 
 const char *const input_word[INPUT_COUNT] = {
     [INPUT_FIELD] = "field", [INPUT_VAR] = "var", [INPUT_OPTION] = "option",
-    [INPUT_CLOCK] = "clock"};
+    [INPUT_CLOCK] = "clock", [INPUT_FOLD] = "fold"};
 
 typedef struct Print {
     FILE *out;

@@ -115,6 +115,13 @@ typedef struct GradNote { // a gradient
     int order; // 1: none of them depends on its variable
 } GradNote;
 
+typedef struct Fold { // a value of each example, folded over the data set
+    FoldKind kind;
+    Val val, scale; // scale: of a log-domain real
+    int slot, level; // level: passes over the data it takes
+    Span at;
+} Fold;
+
 typedef struct EntryBuild {
     EntryKind kind;
     const char *key;     // of its random streams
@@ -134,6 +141,10 @@ typedef struct EntryBuild {
     Val loss;            // sum of what is minimized, as it is reported
     const char *loss_name;
     VEC(int) minimized;  // var indices
+    VEC(Fold) fold;
+    const Ast *epoch;    // train: the block at the end of an epoch
+    const Ast *accept;   // epoch: its `accept`
+    Frame *accept_frame; // and what was known there
     const char **demoted; // attack: formals that must be constants
     int ndemoted;
 } EntryBuild;
@@ -387,6 +398,15 @@ const char *attack_settings(Elab *e, const Frame *f);
 void attack_note(Elab *e, const Frame *f, const char *settings, Val result);
 void exec_entry_statement(Elab *e, const Ast *s);
 void row_add(Elab *e, const char *name, Value v, Span span);
+
+/* epoch.c: the entries before this one that fold its values over the data
+ * set; sets entry->before. Those at the end of a train's epochs. */
+void fold_entries(Elab *e, const EntryBuild *b, Entry *entry);
+void unit_epoch(Elab *e, const EntryBuild *train, const Frame *body,
+                Entry *entry);
+void exec_epoch_statement(Elab *e, const Ast *s);
+/* The condition of stop, rollback, accept, save as an output of that kind. */
+void exec_condition(Elab *e, const Ast *s, OutKind kind);
 
 void warn_unused(Elab *e, const Ast *file);
 /* homogeneous.c: after the first call of a net, its degrees; the promise. */

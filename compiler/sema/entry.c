@@ -11,7 +11,8 @@ void entry_begin(Elab *e, EntryBuild *b, EntryKind kind, const char *name,
                  const DataDecl *data, Frame *frame, Module *mod)
 {
     static const char *const word[] = {"init", "train", "evaluate", "attack",
-                                       "infer", "sample", "train"};
+                                       "infer", "sample", "train", "fold",
+                                       "epoch", "rollback"};
 
     *frame = (Frame){.kind = FRAME_ENTRY, .mod = mod, .name = name};
     *b = (EntryBuild){.kind = kind, .name = name, .data = data,
@@ -30,7 +31,7 @@ void entry_output(Elab *e, OutKind kind, int ref, const char *name,
     EntryBuild *b = e->entry;
 
     VEC_PUSH(e->a, &b->output,
-             ((Output){kind, ref, intern(name), text, span}));
+             ((Output){kind, ref, intern(name), text, span, FOLD_SUM}));
     VEC_PUSH(e->a, &b->out, v);
 }
 

@@ -147,5 +147,6 @@ void unit_evaluate(Elab *e, const Ast *decl)
         sema_error(e, decl->span, "this evaluate has no row: assign a scalar "
                                   "in it");
     record_rows(e, &b);
+    fold_entries(e, &b, &entry);
     entry_finish(e, &b, &entry);
 }

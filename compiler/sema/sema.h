@@ -60,18 +60,24 @@ typedef struct DataDecl {
 } DataDecl;
 
 typedef enum { // same order as RnnOutKind
-    OUT_VAR, OUT_LOSS, OUT_WATCH, OUT_ROW, OUT_TENSOR, OUT_STOP
+    OUT_VAR, OUT_LOSS, OUT_WATCH, OUT_ROW, OUT_TENSOR, OUT_STOP, OUT_BACK,
+    OUT_ACCEPT, OUT_SAVE, OUT_FOLD
 } OutKind;
+typedef enum { // same order as RnnFold
+    FOLD_SUM, FOLD_MEAN, FOLD_MAX, FOLD_MIN, FOLD_ARGMAX, FOLD_ARGMIN,
+    FOLD_LOG_SUM, FOLD_LOG_MEAN, FOLD_SCALE
+} FoldKind;
 typedef struct Output {
     OutKind kind;
-    int ref;          // OUT_VAR: index of the var
+    int ref;          // OUT_VAR: index of the var; OUT_FOLD: the slot
     const char *name, *text;
     Span span;
+    FoldKind fold;    // OUT_FOLD
 } Output;
 
 typedef enum { // same order as RnnEntryKind
     ENTRY_INIT, ENTRY_TRAIN, ENTRY_EVALUATE, ENTRY_ATTACK, ENTRY_INFER,
-    ENTRY_SAMPLE, ENTRY_CHECK
+    ENTRY_SAMPLE, ENTRY_CHECK, ENTRY_FOLD, ENTRY_EPOCH, ENTRY_ROLLBACK
 } EntryKind;
 typedef struct Entry {
     EntryKind kind;
@@ -84,6 +90,8 @@ typedef struct Entry {
     Func func;      // func.out[i] is described by output[i]
     Output *output;
     int check;      // of a train entry: index of its CHECK entry
+    int before;     // FOLD entry to run over all the data before, 0: none
+    int epoch, rollback; // of a train entry: EPOCH and ROLLBACK, 0: none
     Span span;
 } Entry;
 

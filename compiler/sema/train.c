@@ -237,25 +237,16 @@ static void exec_watch(Elab *e, const Ast *s)
     }
 }
 
-static void exec_stop(Elab *e, const Ast *s)
+/* The block at the end of an epoch is elaborated after the train itself. */
+static void exec_epoch(Elab *e, const Ast *s)
 {
-    Arg x = eval_arg(e, s->kid[0]);
-    Val v = need_val(e, &x, "the condition of stop");
+    EntryBuild *b = e->entry;
 
-    if (v == NULL)
-        return;
-    if (v->type.dt != DT_bool || v->type.shape.rank) {
-        sema_error(e, x.span, "the condition of stop must be a bool, not %s",
-                   type_words(e, v->type));
-    } else if (v->type.batched) {
-        sema_error(e, x.span, "the condition of stop is different for each "
-                              "example");
-        sema_help(e, "batch_max(..) or batch_mean(..) makes one value of those "
-                     "of all examples");
+    if (b->epoch) {
+        sema_error(e, s->span, "a train has one epoch block");
+        sema_note(e, b->epoch->span, "it is here");
     } else {
-        entry_output(e, OUT_STOP, 0, "stop",
-                     s->text ? s->text : span_text(e->a, s->kid[0]->span),
-                     s->span, v);
+        b->epoch = s;
     }
 }
 
@@ -264,25 +255,41 @@ void exec_entry_statement(Elab *e, const Ast *s)
     EntryBuild *b = e->entry;
     const char *word = s->kind == AST_minimize ? "minimize"
                        : s->kind == AST_watch  ? "watch"
-                       : s->kind == AST_stop   ? "stop" : "plot";
+                       : s->kind == AST_stop   ? "stop"
+                       : s->kind == AST_epoch  ? "epoch"
+                       : s->kind == AST_rollback ? "rollback" : "plot";
+    bool step = b && e->frame == b->frame &&
+                (b->kind == ENTRY_TRAIN || b->kind == ENTRY_CHECK);
+    bool end = b && e->frame == b->frame && b->kind == ENTRY_EPOCH &&
+               (s->kind == AST_watch || s->kind == AST_stop);
 
-    if (s->kind == AST_plot) {
+    switch (s->kind) {
+    case AST_plot:
         sema_error(e, s->span, "plot is not part of this version");
-    } else if (s->kind != AST_minimize && s->kind != AST_watch &&
-               s->kind != AST_stop) {
+        return;
+    case AST_accept:
+    case AST_save:
+        exec_epoch_statement(e, s);
+        return;
+    case AST_minimize: case AST_watch: case AST_stop: case AST_epoch:
+    case AST_rollback:
+        break;
+    default:
         sema_error(e, s->span, "a statement is wanted here");
-    } else if (b == NULL || e->frame != b->frame ||
-               (b->kind != ENTRY_TRAIN && b->kind != ENTRY_CHECK)) {
-        sema_error(e, s->span, "%s stands only in the body of a train", word);
-    } else if (e->nloops) {
-        sema_error(e, s->span, "%s cannot stand in a repeat", word);
-    } else if (s->kind == AST_minimize) {
-        exec_minimize(e, s);
-    } else if (s->kind == AST_watch) {
-        exec_watch(e, s);
-    } else {
-        exec_stop(e, s);
+        return;
     }
+    if (!step && !end)
+        sema_error(e, s->span, "%s stands only in the body of a train", word);
+    else if (e->nloops)
+        sema_error(e, s->span, "%s cannot stand in a repeat", word);
+    else if (s->kind == AST_minimize)
+        exec_minimize(e, s);
+    else if (s->kind == AST_watch)
+        exec_watch(e, s);
+    else if (s->kind == AST_epoch)
+        exec_epoch(e, s);
+    else
+        exec_condition(e, s, s->kind == AST_stop ? OUT_STOP : OUT_BACK);
 }
 
 /* --- the entries --------------------------------------------------------- */
@@ -328,7 +335,8 @@ static void check_outputs(Elab *e, EntryBuild *b, Span span)
     }
 }
 
-static void run_train(Elab *e, const Ast *decl, EntryKind kind, Entry *entry)
+/* Its place among the entries; 0 after an error. */
+static int run_train(Elab *e, const Ast *decl, EntryKind kind, Entry *entry)
 {
     const Ast *body = decl->kid[2];
     EntryBuild b;
@@ -350,6 +358,15 @@ static void run_train(Elab *e, const Ast *decl, EntryKind kind, Entry *entry)
     else if (b.loss)
         check_outputs(e, &b, decl->span);
     entry_finish(e, &b, entry);
+    bool ok = diag_nerrors(e->d) == 0 && !e->dead;
+    int at = e->u->entry.n - 1;
+    if (b.epoch && kind == ENTRY_TRAIN && !e->dead) {
+        Entry train = ok ? e->u->entry.at[at] : *entry;
+        unit_epoch(e, &b, &frame, &train);
+        if (ok)
+            e->u->entry.at[at] = train;
+    }
+    return ok ? at : 0;
 }
 
 void unit_train(Elab *e, const Ast *decl)
@@ -365,14 +382,13 @@ void unit_train(Elab *e, const Ast *decl)
     if (!split_of(e, on, &entry.data, &entry.split) || !batch || !epochs)
         return;
     Entry check = entry;
-    run_train(e, decl, ENTRY_TRAIN, &entry);
+    int train = run_train(e, decl, ENTRY_TRAIN, &entry);
     if (!e->opt->check_entries || diag_nerrors(e->d) > 0 || e->dead)
         return;
-    int train = e->u->entry.n - 1;
     DType real = e->real;
     e->real = DT_f64;
-    run_train(e, decl, ENTRY_CHECK, &check);
+    int at = run_train(e, decl, ENTRY_CHECK, &check);
     e->real = real;
-    if (e->u->entry.n - 1 > train)
-        e->u->entry.at[train].check = e->u->entry.n - 1;
+    if (at > 0)
+        e->u->entry.at[train].check = at;
 }

@@ -170,7 +170,8 @@ static void unique_entries(Elab *e)
     for (int k = 1; k < e->u->entry.n; k++)
         for (int i = 1; i < k; i++) {
             Entry *a = &e->u->entry.at[i], *b = &e->u->entry.at[k];
-            if (a->kind != b->kind || strcmp(a->name, b->name) != 0)
+            if (a->kind != b->kind || a->kind == ENTRY_FOLD ||
+                a->kind == ENTRY_ROLLBACK || a->kind == ENTRY_EPOCH || strcmp(a->name, b->name) != 0)
                 continue;
             sema_error(e, b->span, "two entries are called \"%s\"", b->name);
             sema_note(e, a->span, "the other one is here");
