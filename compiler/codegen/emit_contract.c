@@ -6,7 +6,7 @@
  *         for row axes outside the panels
  *           for panels of nr vectors            [pack the block of B]
  *             for the other row axes
- *               for tiles of mr rows            tile_outer, tile_inner
+ *               for tiles of mr rows            tile_outer, _sparse, _inner
  *
  * Each loop is there only if the schedule (loop/schedule.c) asks for it. The
  * order in which one element of C is summed is that of the blocks and, within
@@ -97,6 +97,8 @@ static void one_tile(Tiler *t, Tile at)
 {
     if (t->s->form == FORM_INNER)
         tile_inner(t, &at);
+    else if (t->s->sparse && at.mr == 1)
+        tile_sparse(t, &at);
     else
         tile_outer(t, &at);
 }
@@ -146,24 +148,54 @@ static void example_range(Tiler *t, V *from, V *to)
     *to = by_examples(t) ? t->k->hi : t->k->n;
 }
 
-/* Examples as rows: full tiles, then halves and halves of halves. */
+/* n tiles of mr examples from `from` on; where they end. */
+static V tiles_of(Tiler *t, Tile at, int mr, V from, V n)
+{
+    EmitLoop l = emit_loop(t->e, t->k->fn, tile_int(t, 0), n, 1, "tile");
+
+    at.mr = mr;
+    at.m0 = tile_add(t, tile_scale(t, l.i, mr), from);
+    one_tile(t, at);
+    emit_loop_end(t->e, &l);
+    return tile_add(t, tile_scale(t, n, mr), from);
+}
+
+/* The x examples as the fewest tiles, of mr and of mr - 1: as many of them as
+ * return. If that cannot be, as many of mr as there are, and *less 0. */
+static V even_tiles(Tiler *t, V x, int mr, V *less)
+{
+    LLVMBuilderRef b = t->e->b;
+    V zero = tile_int(t, 0), n, large, even;
+
+    n = LLVMBuildSDiv(b, tile_add(t, x, tile_int(t, mr - 1)),
+                      tile_int(t, mr), "");
+    large = LLVMBuildSub(b, x, tile_scale(t, n, mr - 1), "");
+    even = LLVMBuildICmp(b, LLVMIntSGE, large, zero, "");
+    *less = LLVMBuildSelect(b, even, LLVMBuildSub(b, n, large, ""), zero, "");
+    return LLVMBuildSelect(b, even, large,
+                           LLVMBuildSDiv(b, x, tile_int(t, mr), ""), "");
+}
+
+/* Examples as rows: tiles of mr and mr - 1 if they come out even; else full
+ * tiles, then halves and halves of halves. */
 static void example_tiles(Tiler *t, Tile at)
 {
     LLVMBuilderRef b = t->e->b;
-    V from, to;
+    int mr = t->s->mr;
+    V from, to, less;
 
     example_range(t, &from, &to);
-    for (int mr = t->s->mr; mr; mr /= 2) {
-        V n = LLVMBuildSDiv(b, LLVMBuildSub(b, to, from, ""),
-                            tile_int(t, mr), "");
-        EmitLoop l = emit_loop(t->e, t->k->fn, tile_int(t, 0), n, 1, "tile");
+    if (mr > 3 && t->s->form == FORM_OUTER) {
+        V n = even_tiles(t, LLVMBuildSub(b, to, from, ""), mr, &less);
 
-        at.mr = mr;
-        at.m0 = tile_add(t, tile_scale(t, l.i, mr), from);
-        one_tile(t, at);
-        emit_loop_end(t->e, &l);
-        from = tile_add(t, tile_scale(t, n, mr), from);
+        from = tiles_of(t, at, mr, from, n);
+        from = tiles_of(t, at, mr - 1, from, less);
+        mr /= 2;
     }
+    for (; mr; mr /= 2)
+        from = tiles_of(t, at, mr, from,
+                        LLVMBuildSDiv(b, LLVMBuildSub(b, to, from, ""),
+                                      tile_int(t, mr), ""));
 }
 
 static void tiles(Tiler *t, Tile at)
@@ -436,7 +468,7 @@ static void blocks(Tiler *t, int q)
 /* --- the kernel ----------------------------------------------------------- */
 
 /* A vector-aligned array in the frame of the function. */
-static V frame_array(Tiler *t, int64_t n)
+static V frame_array(Tiler *t, LLVMTypeRef elem, int64_t n)
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(t->e->b);
     LLVMBasicBlockRef top = LLVMGetEntryBasicBlock(t->k->fn);
@@ -446,20 +478,18 @@ static V frame_array(Tiler *t, int64_t n)
         LLVMPositionBuilderBefore(t->e->b, first);
     else
         LLVMPositionBuilderAtEnd(t->e->b, top);
-    x = LLVMBuildAlloca(t->e->b, LLVMArrayType2(t->elem, (uint64_t)n), "");
+    x = LLVMBuildAlloca(t->e->b, LLVMArrayType2(elem, (uint64_t)n), "");
     LLVMSetAlignment(x, 64);
     LLVMPositionBuilderAtEnd(t->e->b, here);
     return x;
 }
 
-static int64_t packed_elements(const Tiler *t)
+/* The longest block of the last reduction axis. */
+static int64_t block_length(const Tiler *t)
 {
-    const Schedule *s = t->s;
-    int64_t rows = s->kc ? s->kc
-                   : t->c.nk ? t->c.k[t->c.nk - 1].extent
-                             : 1;
-
-    return rows * s->nr * s->lanes;
+    return t->s->kc   ? t->s->kc
+           : t->c.nk ? t->c.k[t->c.nk - 1].extent
+                     : 1;
 }
 
 void emit_contract(KernelEmit *k)
@@ -478,8 +508,12 @@ void emit_contract(KernelEmit *k)
     t.a = emit_base(k, t.c.a);
     t.b = emit_base(k, t.c.b);
     if (t.s->pack != PACK_NONE && t.s->pack != PACK_BEFORE)
-        t.pack = frame_array(&t, packed_elements(&t));
+        t.pack = frame_array(&t, t.elem,
+                             block_length(&t) * t.s->nr * t.s->lanes);
+    if (t.s->sparse)
+        t.list = frame_array(&t, t.e->i32, block_length(&t) + TILE_AHEAD);
     if (kernel->core != kernel->root && t.s->form != FORM_INNER)
-        t.stage = frame_array(&t, (int64_t)t.s->mr * t.s->nr * t.s->lanes);
+        t.stage = frame_array(&t, t.elem,
+                              (int64_t)t.s->mr * t.s->nr * t.s->lanes);
     blocks(&t, 0);
 }

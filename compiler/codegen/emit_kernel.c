@@ -94,9 +94,9 @@ static const char *key_of(Arena *tmp, const Kernel *k)
     Key key = {.tmp = tmp, .k = k};
     const Schedule *s = &k->sched;
 
-    put(&key, "%d.%d.%lld.%d.%d.%d.%d.%lld.%d;", (int)k->kind, k->nread,
+    put(&key, "%d.%d.%lld.%d.%d.%d.%d.%lld.%d.%d;", (int)k->kind, k->nread,
         (long long)k->tasks, (int)s->form, s->lanes, s->mr, s->nr,
-        (long long)s->kc, s->unroll);
+        (long long)s->kc, s->unroll, s->sparse);
     for (int i = 0; i < k->nread; i++)
         put(&key, "%d", emit_in_place(k, k->read[i]->val));
     put(&key, ";");

@@ -3,7 +3,8 @@
  * contraction in the making.
  *
  * emit_contract.c opens the loops over blocks, tasks, panels and tiles and
- * keeps here where they stand; emit_tile.c and emit_inner.c fill one tile,
+ * keeps here where they stand; emit_tile.c, emit_sparse.c and emit_inner.c
+ * fill one tile,
  * emit_pack.c one block of B, emit_epilogue.c stores.
  */
 #ifndef RNN_TILE_H
@@ -35,6 +36,7 @@ typedef struct Tiler {
     V task_panel;        // NULL: all; else this task's
     V tile_from, tile_to; // tiles of this task; NULL: all
     V part_from, part_to; // of row axis 1; NULL: all
+    V list;              // of the k a sparse row needs
     V stage;             // room for one tile, for long epilogues
 } Tiler;
 
@@ -45,7 +47,7 @@ typedef struct Tile {
     V m0, n0;
 } Tile;
 
-enum { ACC_MAX = 32 };
+enum { ACC_MAX = 32, TILE_AHEAD = 16 }; // rows of B fetched ahead
 
 /* emit_contract.c */
 V tile_gep(Tiler *t, V base, V index);         // element address
@@ -58,6 +60,9 @@ V tile_multiply_add(Tiler *t, V x, V y, V z); // x y + z
 /* emit_tile.c, emit_inner.c: sum, then store. */
 void tile_outer(Tiler *t, const Tile *at);
 void tile_inner(Tiler *t, const Tile *at);
+
+/* emit_sparse.c: the same as tile_outer for one row, leaving zeros of A out. */
+void tile_sparse(Tiler *t, const Tile *at);
 
 /* emit_pack.c: columns of a panel, the block's range of the last reduction
  * axis, as rows of nv vectors. */

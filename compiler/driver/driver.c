@@ -123,6 +123,7 @@ static void step_lower(Job *job)
 
     clock_start(&job->clock, "lower");
     opt.blas = opt.blas && !job->o->no_blas;
+    opt.finite = !job->o->exact && job->o->opt_level > 0;
     job->program = NEW_N(job->a, Program *, job->unit->entry.n + 1);
     for (int i = 0; i < job->unit->entry.n; i++) {
         const Entry *e = &job->unit->entry.at[i];

@@ -72,6 +72,7 @@ typedef struct Schedule {
     int outside;   // row axes outside the loop over panels: the first ones
     int64_t blocks; // of tiles along a row, each a task of its own
     int64_t parts; // > 1: an example is this many tasks, cut along row axis 1
+    bool sparse;   // a tile of one row leaves out zeros of A (finite values)
     int kb;        // the reduction axis cut into blocks of kc
     Pack pack;     // how a block of B comes to rows of nr vectors
     const char *why; // one clause, for dump and info
@@ -163,6 +164,7 @@ typedef struct LoopOptions {
     int vector_bytes; // 64 AVX-512, 32 AVX2, 16
     int registers;    // vector registers: 32 or 16
     bool blas;        // may use OpenBLAS
+    bool finite;      // 0 x is 0: only finite values need be right
 } LoopOptions;
 
 /* lower.c: entry (grads expanded, passes run) to kernels and buffers. */
@@ -175,6 +177,8 @@ Contract contract_of(const Kernel *k, Form form);
 /* panels.c: the value [P, K, W] kernel k reads in place of its source v [K..,
  * N], which is a view of it; NULL: none. */
 Val panel_source(const Kernel *k, Val v);
+/* p [P, K, W] seen as a value of shape `like`, [K.., N]. */
+Val panels_view(Graph *g, Val p, Shape like);
 /* buffers.c: lifetimes to offsets in one arena. */
 void loop_place_buffers(Program *p);
 /* verify.c, print.c */

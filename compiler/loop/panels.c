@@ -71,8 +71,7 @@ static Val to_panels(Graph *g, Val w, int axis, int64_t width)
                         (int[]){0, 2, 1});
 }
 
-/* The view of p as `like`, whose last dim is N. */
-static Val from_panels(Graph *g, Val p, Shape like)
+Val panels_view(Graph *g, Val p, Shape like)
 {
     Shape s = p->type.shape;
     int64_t N = like.dim[like.rank - 1], K = s.dim[1], W = s.dim[0] * s.dim[2];
@@ -167,7 +166,7 @@ static Val with_panels(Lower *lo, Graph *g, Val old, Val v, int slot)
         for (int k = 0; k < d.ncontract; k++)
             a.i[3 + slot * d.ncontract + k]--;
     }
-    src[slot] = from_panels(g, to_panels(g, src[slot], axis, width), like);
+    src[slot] = panels_view(g, to_panels(g, src[slot], axis, width), like);
     VEC_PUSH(lo->tmp, &lo->view, src[slot]);
     return ir_node(g, v->op, &a, src, 2);
 }

@@ -127,14 +127,16 @@ static int64_t most_rows(int64_t stride_bytes)
 }
 
 static void choose_tile(Schedule *s, int64_t M, int64_t nvec, int registers,
-                        int64_t stride_bytes)
+                        int64_t stride_bytes, int64_t panel)
 {
     double best = 1e300;
     int64_t rows = most_rows(stride_bytes);
+    int nr = panel ? (int)panel / s->lanes : 1;
+    int most = panel ? nr : nvec < 4 ? (int)nvec : 4;
 
     if (rows > M)
         rows = M;
-    for (int nr = 1; nr <= 4 && nr <= nvec; nr++)
+    for (; nr <= most; nr++)
         for (int mr = 1; mr * nr + nr + 1 <= registers && mr <= 16 &&
                          mr * nr <= 28; mr++) {
             double cost;
@@ -292,12 +294,45 @@ static void choose_tasks(Schedule *s, const Kernel *k, const Contract *c)
     s->tasks = outer * panels * s->blocks;
 }
 
+static bool is_zero(Val v)
+{
+    while (v->op == OP_broadcast || v->op == OP_spread || v->op == OP_reshape)
+        v = v->src[0];
+    return v->op == OP_const && v->attr.f == 0;
+}
+
+/* Are many elements of v likely to be zero? */
+static bool has_zeros(Val v)
+{
+    switch (v->op) {
+    case OP_relu: case OP_pool_scatter:
+        return true;
+    case OP_select:
+        return is_zero(v->src[1]) || is_zero(v->src[2]);
+    case OP_reshape: case OP_transpose: case OP_max_pool:
+        return has_zeros(v->src[0]);
+    default:
+        return false;
+    }
+}
+
+/* One row of few may skip zeros: examples along tiles, one reduction axis. */
+static bool is_sparse(const Schedule *s, const Contract *c,
+                      const LoopOptions *opt)
+{
+    return opt->finite && s->pack == PACK_BEFORE && c->nk == 1 &&
+           c->k[0].extent && s->row >= 0 && !c->row[s->row].extent &&
+           has_zeros(c->a);
+}
+
 static const char *reason(const Schedule *s)
 {
     switch (s->pack) {
     case PACK_COPY: return "rows of B lie far apart: packed";
     case PACK_TRANSPOSE: return "B is contiguous along k: transposed";
-    case PACK_BEFORE: return "B stands in panels";
+    case PACK_BEFORE:
+        return s->sparse ? "B stands in panels; rows of zeros are left out"
+                         : "B stands in panels";
     case PACK_GATHER: return "B is contiguous nowhere: gathered";
     default: return s->kc ? "sums over examples, a few at a time"
                           : "B read in place";
@@ -314,19 +349,19 @@ static Schedule outer(const Kernel *k, const LoopOptions *opt,
 
     while (s.lanes > 1 && s.lanes / 2 >= c->n.extent)
         s.lanes /= 2;
+    while (c->panel % s.lanes)
+        s.lanes /= 2;
     s.row = choose_row(c);
     M = s.row >= 0 ? extent_of(c->row[s.row]) : 1;
     choose_tile(&s, M, ceil_div(c->n.extent, s.lanes), opt->registers,
-                s.row >= 0 ? c->row[s.row].a * size : 64);
-    if (c->panel && s.nr * s.lanes != c->panel)
-        internal_error("a panel of %lld columns for tiles of %d",
-                       (long long)c->panel, s.nr * s.lanes);
+                s.row >= 0 ? c->row[s.row].a * size : 64, c->panel);
     s.pack = choose_pack(k, c, size);
     choose_blocks(&s, k, c, size);
     choose_outside(&s, c, size);
     choose_tasks(&s, k, c);
     if (last_k(c).extent && last_k(c).extent <= 5)
         s.unroll = (int)last_k(c).extent;
+    s.sparse = is_sparse(&s, c, opt);
     s.why = reason(&s);
     return s;
 }

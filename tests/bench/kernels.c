@@ -121,6 +121,19 @@ static Val conv_dw(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
                       (ConvDims){1, 1, 0, 0, 0, 0}, R, R);
 }
 
+/* With weights in panels of `width` columns: forward, or (dx) back. */
+static Val dense_panels(Graph *g, int64_t I, int64_t O, int64_t dx,
+                        int64_t width)
+{
+    int64_t K = dx ? O : I, N = dx ? I : O;
+    Val p = input(g, "p", false, shape_of(3, (N + width - 1) / width, K,
+                                          width));
+
+    return ir_dot(g, input(g, "x", true, shape_of(1, K)),
+                  panels_view(g, p, shape_of(2, K, N)),
+                  &(DotDims){.ncontract = 1});
+}
+
 static Val dense(Graph *g, int64_t I, int64_t O, int64_t unused, int64_t mode)
 {
     Val w = input(g, "w", false, shape_of(2, I, O));
@@ -136,6 +149,8 @@ static Val dense(Graph *g, int64_t I, int64_t O, int64_t unused, int64_t mode)
     return ir_dot(g, x, w, &d);
 }
 
+enum { WIDTH = -1 }; // the columns of a tile, as an argument
+
 static const struct {
     const char *name;
     Val (*make)(Graph *g, int64_t, int64_t, int64_t, int64_t);
@@ -150,6 +165,9 @@ static const struct {
     {"dense 3136->1024", dense, {3136, 1024, 0, 0}, 128},
     {"dense 3136->1024 dx", dense, {3136, 1024, 0, 1}, 128},
     {"dense 3136->1024 dw", dense, {3136, 1024, 0, 2}, 128},
+    {"panels 3136->1024", dense_panels, {3136, 1024, 0, WIDTH}, 128},
+    {"panels 3136->1024 dx", dense_panels, {3136, 1024, 1, WIDTH}, 128},
+    {"panels 784->300", dense_panels, {784, 300, 0, WIDTH}, 128},
     {"dense 1024->10", dense, {1024, 10, 0, 0}, 128},
     {"dense 1024->10 dx", dense, {1024, 10, 0, 1}, 128},
     {"dense 1024->10 dw", dense, {1024, 10, 0, 2}, 128},
@@ -165,8 +183,10 @@ static const struct {
     {"conv 3x3 64->64 @6", conv, {8, 64, 3, 64}, 128},
     {"conv_dw 3x3 64->64 @6", conv_dw, {8, 64, 3, 64}, 128},
     {"batch 1: conv 5x5 32->64 @14", conv, {18, 32, 5, 64}, 1},
-    {"batch 1: dense 3136->1024", dense, {3136, 1024, 0, 0}, 1},
-    {"batch 1: dense 3136->1024 dx", dense, {3136, 1024, 0, 1}, 1},
+    {"batch 1: panels 3136->1024", dense_panels, {3136, 1024, 0, WIDTH}, 1},
+    {"batch 1: panels 3136->1024 dx", dense_panels, {3136, 1024, 1, WIDTH}, 1},
+    {"batch 1: half zeros 3136->1024", dense_panels, {3136, 1024, 0, WIDTH}, 1},
+    {"batch 1: half zeros dx", dense_panels, {3136, 1024, 1, WIDTH}, 1},
 };
 
 static double flops_of(Val v, int64_t batch)
@@ -210,6 +230,7 @@ enum { REPS_MAX = 101 };
 typedef struct Changes {
     int mr, nr, unroll;
     int64_t kc;
+    bool sparse;
 } Changes;
 
 static TestKernel *make(Arena *a, Val v, const char *cpu, const Changes *c)
@@ -217,7 +238,7 @@ static TestKernel *make(Arena *a, Val v, const char *cpu, const Changes *c)
     TestKernel *k = test_kernel(a, v, v, cpu, 3);
     Schedule s = k->k.sched;
 
-    if (!c->mr && !c->kc && !c->unroll)
+    if (!c->mr && !c->kc && !c->unroll && !c->sparse)
         return k;
     if (c->mr) {
         s.mr = c->mr;
@@ -227,8 +248,11 @@ static TestKernel *make(Arena *a, Val v, const char *cpu, const Changes *c)
         s.kc = c->kc;
     if (c->unroll)
         s.unroll = c->unroll;
-    s.tasks = s.parts = 0;
-    s.blocks = 1;
+    s.sparse = c->sparse;
+    if (!c->sparse) {
+        s.tasks = s.parts = 0;
+        s.blocks = 1;
+    }
     test_kernel_free(k);
     return test_kernel_as(a, v, v, cpu, 3, &s);
 }
@@ -250,6 +274,10 @@ static void time_one(const char *name, Val v, int64_t batch, const char *cpu,
         Type t = k->k.read[i]->type;
         buf[1 + i] = random_floats(shape_size(t.shape) *
                                    (t.batched ? batch : 1), true);
+        for (int64_t j = 0; c->sparse && i == 0 && j < shape_size(t.shape);
+             j++)
+            if (((float *)buf[1 + i])[j] < 0)
+                ((float *)buf[1 + i])[j] = 0;
     }
     k->fn(buf, batch, 0, tasks);
     {
@@ -316,8 +344,15 @@ int main(int argc, char **argv)
     printf("peak %.1f GFLOP/s, %d lanes\n", peak_gflops(&peak), peak.lanes);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         Graph *g = graph_new(a);
-        const int64_t *x = rows[i].arg;
+        int64_t x[4];
 
+        for (int k = 0; k < 4; k++)
+            x[k] = rows[i].arg[k] != WIDTH ? rows[i].arg[k]
+                   : change.nr             ? change.nr * peak.lanes
+                   : peak.lanes == 16      ? 64
+                                           : 16;
+
+        change.sparse = strstr(rows[i].name, "half zeros") != NULL;
         if (wanted(rows[i].name, argv + at, argc - at))
             time_one(rows[i].name,
                      rows[i].make(g, x[0], x[1], x[2], x[3]), rows[i].batch,

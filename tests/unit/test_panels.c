@@ -178,6 +178,73 @@ static void convolutions_agree(void **state)
     }
 }
 
+/* --- zeros left out ------------------------------------------------------- */
+
+/* A tensor of small numbers, `zeros` of each ten zero. */
+static Tensor numbers(Arena *a, Type t, int64_t batch, int zeros)
+{
+    Tensor x = {.type = t, .batch = t.batched ? batch : 1};
+    int64_t n = x.batch * shape_size(t.shape);
+    uint32_t s = 77;
+
+    x.at = NEW_N(a, double, n);
+    for (int64_t i = 0; i < n; i++) {
+        s = s * 1664525u + 1013904223u;
+        x.at[i] = (int)(s >> 24) % 10 < zeros ? 0 : (s >> 8) * 0x1p-23 - 1;
+        x.at[i] = (double)(float)x.at[i];
+    }
+    return x;
+}
+
+static void sparse_as_dense(int64_t K, int64_t N, int64_t W, DType dt,
+                            const char *cpu, int zeros)
+{
+    static const int64_t batch[] = {1, 2, 5, 13};
+    Arena *a = arena_new();
+    Graph *g = graph_new(a);
+    Val v = ir_input(g, INPUT_FIELD, "x", type_of(dt, true, shape_of(1, K)));
+    Val p = ir_input(g, INPUT_VAR, "p",
+                     type_of(dt, false, shape_of(3, (N + W - 1) / W, K, W)));
+    Val y = ir_dot(g, v, panels_view(g, p, shape_of(2, K, N)),
+                   &(DotDims){.ncontract = 1});
+    TestKernel *dense = test_kernel(a, y, y, cpu, 2), *sparse;
+    Schedule s = dense->k.sched;
+
+    s.sparse = true;
+    sparse = test_kernel_as(a, y, y, cpu, 2, &s);
+    for (size_t i = 0; i < ARRAY_LEN(batch); i++) {
+        Tensor in[2] = {numbers(a, v->type, batch[i], zeros),
+                        numbers(a, p->type, 1, 1)}, x, z;
+
+        x = test_kernel_eval(dense, a, in, batch[i], 1);
+        z = test_kernel_eval(sparse, a, in, batch[i], 2);
+        for (int64_t k = 0; k < x.batch * N; k++)
+            if (x.at[k] != z.at[k])
+                fail_msg("%lldx%lld in %lld %s, batch %lld, element %lld: "
+                         "%.9g, not %.9g", (long long)K, (long long)N,
+                         (long long)W, cpu ? cpu : "host",
+                         (long long)batch[i], (long long)k, z.at[k], x.at[k]);
+    }
+    test_kernel_free(dense);
+    test_kernel_free(sparse);
+    arena_free(a);
+}
+
+static void zeros_may_be_left_out(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const char *cpu = i % 2 ? test_cpu("x86-64-v3") : NULL;
+        DType dt = i / 2 ? DT_f64 : DT_f32;
+
+        sparse_as_dense(700, 8, 8, dt, cpu, 5);
+        sparse_as_dense(37, 13, 8, dt, cpu, 9);
+        sparse_as_dense(5, 30, 16, dt, cpu, 10);
+        sparse_as_dense(643, 70, 32, dt, cpu, 4);
+        sparse_as_dense(64, 24, 32, dt, cpu, 0);
+    }
+}
+
 /* --- where ---------------------------------------------------------------- */
 
 /* h = relu(W h + x), six times. */
@@ -255,6 +322,7 @@ int main(void)
     const struct CMUnitTest test[] = {
         cmocka_unit_test(dense_layers_agree),
         cmocka_unit_test(convolutions_agree),
+        cmocka_unit_test(zeros_may_be_left_out),
         cmocka_unit_test(a_loop_in_a_training_step_packs_once_before_it),
         cmocka_unit_test(contractions_share_panels),
         cmocka_unit_test(what_the_loop_changes_is_not_kept),

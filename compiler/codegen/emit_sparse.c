@@ -1,0 +1,161 @@
+/*
+ * emit_sparse.c -- a tile of one row whose A holds many zeros, FORM_OUTER.
+ *
+ *     list = the k with A[m, k] != 0, ascending
+ *     acc[j] += A[m, k] * B[k, n0 + j lanes ..]   for k in list
+ *
+ * A batch of a few examples reads each weight once or twice, so their way from
+ * memory is what takes time; rows of B for which an activation is zero (after
+ * relu, where a gradient is masked) need not come at all. The order of the sum
+ * is that of the other tiles, and for finite weights adding 0 b changes
+ * nothing, so the bits are the same.
+ */
+#include "codegen/tile.h"
+
+#include <string.h>
+
+static LLVMTypeRef index_type(Tiler *t)
+{
+    return t->e->i32;
+}
+
+static V slot(Tiler *t, V i)
+{
+    return LLVMBuildInBoundsGEP2(t->e->b, index_type(t), t->list, &i, 1, "");
+}
+
+static V load_a(Tiler *t, V a, V k, const Axis *x)
+{
+    return LLVMBuildLoad2(t->e->b, t->elem,
+                          tile_gep(t, a, tile_scale(t, k, x->a)), "");
+}
+
+/* The AVX-512 instruction that moves lanes chosen by a mask to the front. */
+static unsigned compress_id(const Tiler *t)
+{
+    const char *name = "llvm.x86.avx512.mask.compress";
+
+    if (t->e->opt.vector_bytes != 64 || t->size != 4 || t->s->lanes != 16)
+        return 0;
+    return LLVMLookupIntrinsicID(name, strlen(name));
+}
+
+/* Appends what is not zero among elements from .. to, 16 at a time, to a list
+ * of n. */
+static V list_wide(Tiler *t, V a, V from, V to, V n, unsigned id)
+{
+    LLVMBuilderRef b = t->e->b;
+    LLVMTypeRef type = LLVMVectorType(index_type(t), 16);
+    LLVMTypeRef i16 = LLVMIntTypeInContext(t->e->c, 16);
+    V fn = LLVMGetIntrinsicDeclaration(t->e->m, id, &type, 1), lane[16], x, k;
+    EmitLoop l = emit_loop(t->e, t->k->fn, from, to, 16, "nonzero");
+
+    for (int i = 0; i < 16; i++)
+        lane[i] = LLVMConstInt(index_type(t), (unsigned)i, 0);
+    n = emit_loop_carry(t->e, &l, n);
+    x = tile_load_part(t, tile_gep(t, a, l.i), 16, 16);
+    x = LLVMBuildFCmp(b, LLVMRealUNE, x, LLVMConstNull(LLVMTypeOf(x)), "");
+    k = emit_splat(t->e, LLVMBuildTrunc(b, l.i, index_type(t), ""), 16);
+    k = LLVMBuildAdd(b, k, LLVMConstVector(lane, 16), "");
+    k = LLVMBuildCall2(b, LLVMGlobalGetValueType(fn), fn,
+                       (V[]){k, LLVMConstNull(type), x}, 3, "");
+    LLVMSetAlignment(LLVMBuildStore(b, k, slot(t, n)), 4);
+    x = vec_intrinsic(t->e, "llvm.ctpop",
+                      (V[]){LLVMBuildBitCast(b, x, i16, "")}, 1);
+    n = LLVMBuildAdd(b, n, LLVMBuildZExt(b, x, t->e->i64, ""), "");
+    emit_loop_next(&l, 0, n);
+    emit_loop_end(t->e, &l);
+    return l.carry[0];
+}
+
+/* The same one by one. No branches: every k is written, and stays if the place
+ * moves on. */
+static V list_narrow(Tiler *t, V a, V from, V to, V n, const Axis *x)
+{
+    LLVMBuilderRef b = t->e->b;
+    V zero = LLVMConstNull(t->elem), used;
+    EmitLoop l = emit_loop(t->e, t->k->fn, from, to, 1, "nonzero");
+
+    n = emit_loop_carry(t->e, &l, n);
+
+    LLVMBuildStore(b, LLVMBuildTrunc(b, l.i, index_type(t), ""), slot(t, n));
+    used = LLVMBuildFCmp(b, LLVMRealUNE, load_a(t, a, l.i, x), zero, "");
+    n = LLVMBuildAdd(b, n, LLVMBuildZExt(b, used, t->e->i64, ""), "");
+    emit_loop_next(&l, 0, n);
+    emit_loop_end(t->e, &l);
+    return l.carry[0];
+}
+
+/* Writes the list of elements 0 .. len; its length. */
+static V list_of(Tiler *t, V a, V len, const Axis *x)
+{
+    LLVMBuilderRef b = t->e->b;
+    unsigned id = x->a == 1 ? compress_id(t) : 0;
+    V zero = tile_int(t, 0), n = zero, done = zero;
+
+    if (id) {
+        done = LLVMBuildAnd(b, len, tile_int(t, -16), "");
+        n = list_wide(t, a, zero, done, n, id);
+    }
+    n = list_narrow(t, a, done, len, n, x);
+    // What is fetched ahead of the end is a row that exists.
+    for (int i = 0; i < TILE_AHEAD; i++)
+        LLVMBuildStore(b, LLVMConstInt(index_type(t), 0, 0),
+                       slot(t, tile_add(t, n, tile_int(t, i))));
+    return n;
+}
+
+static V row_of(Tiler *t, V w, V i, const Axis *x, V *k)
+{
+    *k = LLVMBuildLoad2(t->e->b, index_type(t), slot(t, i), "");
+    *k = LLVMBuildZExt(t->e->b, *k, t->e->i64, "");
+    return tile_gep(t, w, tile_scale(t, *k, x->b));
+}
+
+/* The hardware foresees no rows that come in no regular order. */
+static void fetch_ahead(Tiler *t, V row, int bytes)
+{
+    LLVMTypeRef type = t->e->ptr;
+    unsigned id = LLVMLookupIntrinsicID("llvm.prefetch", 13);
+    V fn = LLVMGetIntrinsicDeclaration(t->e->m, id, &type, 1);
+
+    for (int at = 0; at < bytes; at += 64) {
+        V arg[4] = {tile_gep(t, row, tile_int(t, at / t->size)),
+                    LLVMConstInt(t->e->i32, 0, 0),
+                    LLVMConstInt(t->e->i32, 3, 0),
+                    LLVMConstInt(t->e->i32, 1, 0)};
+
+        LLVMBuildCall2(t->e->b, LLVMGlobalGetValueType(fn), fn, arg, 4, "");
+    }
+}
+
+void tile_sparse(Tiler *t, const Tile *at)
+{
+    const Axis *x = &t->c.k[0];
+    int lanes = t->s->lanes;
+    V a = tile_operand(t, at, 'a'), w = tile_operand(t, at, 'b'), k, y, row;
+    V len = t->range[0].len ? tile_int(t, t->range[0].len)
+                            : t->range[0].run_len;
+    V acc[ACC_MAX];
+    EmitLoop l;
+
+    tile_start(t, at, acc);
+    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), list_of(t, a, len, x), 1,
+                  "k");
+    for (int j = 0; j < at->nv; j++)
+        acc[j] = emit_loop_carry(t->e, &l, acc[j]);
+    row = row_of(t, w, tile_add(t, l.i, tile_int(t, TILE_AHEAD)), x, &k);
+    fetch_ahead(t, row, at->nv * lanes * t->size);
+    row = row_of(t, w, l.i, x, &k);
+    y = emit_splat(t->e, load_a(t, a, k, x), lanes);
+    for (int j = 0; j < at->nv; j++) {
+        V v = tile_load_part(t, tile_gep(t, row, tile_int(t, j * lanes)),
+                             lanes, lanes);
+
+        emit_loop_next(&l, j, tile_multiply_add(t, y, v, acc[j]));
+    }
+    emit_loop_end(t->e, &l);
+    for (int j = 0; j < at->nv; j++)
+        acc[j] = l.carry[j];
+    tile_store(t, at, acc);
+}
