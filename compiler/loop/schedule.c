@@ -355,6 +355,9 @@ static Schedule outer(const Kernel *k, const LoopOptions *opt,
     M = s.row >= 0 ? extent_of(c->row[s.row]) : 1;
     choose_tile(&s, M, ceil_div(c->n.extent, s.lanes), opt->registers,
                 s.row >= 0 ? c->row[s.row].a * size : 64, c->panel);
+    if (c->panel && s.nr * s.lanes != c->panel)
+        internal_error("a panel of %lld columns for tiles of %d",
+                       (long long)c->panel, s.nr * s.lanes);
     s.pack = choose_pack(k, c, size);
     choose_blocks(&s, k, c, size);
     choose_outside(&s, c, size);
