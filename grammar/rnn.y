@@ -199,8 +199,8 @@ rivals:
 |   "against" splits { $$ = $2; }
 ;
 splits:
-    postfix { $$ = LIST_OF(@1, $1); }
-|   splits "," postfix { $$ = ADD_TO($1, $3); }
+    expr { $$ = LIST_OF(@1, $1); }
+|   splits "," expr { $$ = ADD_TO($1, $3); }
 ;
 entry_args:
     %empty { $$ = NODE(list, @$, NULL, 0); }

@@ -5,7 +5,7 @@
  * the batch size nor the threads can change a digit. A rate comes with its
  * 95 % interval (Wilson), a mean with its standard error.
  */
-#include "face.h"
+#include "stats.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -121,6 +121,8 @@ typedef struct Table {
     const RnnDataset *data;
     int64_t n;
     Row *row; // by output
+    char name[256];   // of the data
+    RnnScores *set;   // of the data and its rivals
 } Table;
 
 static void one_batch(Table *t, RnnRun *run, int64_t first, int64_t n)
@@ -138,6 +140,7 @@ static void one_batch(Table *t, RnnRun *run, int64_t first, int64_t n)
             for (int64_t i = 0; i < n; i++)
                 add(&t->row[o], rnn_run_value(run, o, i), 1);
     }
+    rnn_scores_add(&t->set[0], run, n);
 }
 
 /* Rows of folds alone need no examples. */
@@ -178,10 +181,28 @@ static RnnStatus fill(Table *t, RnnError *err)
     return st;
 }
 
-static void report(const Table *t, RnnJson *j, bool quiet)
+static RnnStatus gather(Table *t, RnnError *err)
+{
+    const RnnEntry *e = t->e;
+    RnnStatus st;
+
+    t->set = rnn_alloc(sizeof *t->set * (size_t)(e->nrival + 1));
+    if (t->data)
+        snprintf(t->name, sizeof t->name, "%s.%s", t->data->decl->name,
+                 e->split);
+    rnn_scores_open(&t->set[0], e, t->name, t->n);
+    st = fill(t, err);
+    for (int r = 0; r < e->nrival && st == RNN_OK; r++)
+        st = rnn_scores_rival(t->s, e, &e->rival[r], &t->set[r + 1], err);
+    return st;
+}
+
+static RnnStatus report(const Table *t, RnnJson *j, bool quiet, RnnError *err)
 {
     RnnTable text = {.align = "lrlll"};
     const RnnEntry *e = t->e;
+    RnnStats stats = {t->s, e, t->set, e->nrival + 1, quiet ? NULL : &text, j};
+    RnnStatus st;
 
     if (!quiet) {
         printf("%s", e->name);
@@ -208,13 +229,19 @@ static void report(const Table *t, RnnJson *j, bool quiet)
         json_row(j, &e->output[o], &t->row[o], record);
         free(record);
     }
+    st = rnn_stats_numbers(&stats, err);
     rnn_json_end(j, ']');
-    rnn_json_end(j, '}');
     if (quiet)
         rnn_table_drop(&text);
     else
         rnn_table_print(stdout, &text, 2);
+    rnn_json_begin(j, "plots", '[');
+    if (st == RNN_OK)
+        st = rnn_stats_pictures(&stats, err);
+    rnn_json_end(j, ']');
+    rnn_json_end(j, '}');
     fflush(stdout);
+    return st;
 }
 
 static RnnStatus evaluate(RnnSession *s, const RnnEntry *e, RnnJson *j,
@@ -227,9 +254,13 @@ static RnnStatus evaluate(RnnSession *s, const RnnEntry *e, RnnJson *j,
         return st;
     t.n = t.data ? t.data->n : e->count > 0 ? e->count : 1;
     t.row = rnn_alloc(sizeof *t.row * (size_t)e->nout);
-    st = fill(&t, err);
+    st = gather(&t, err);
     if (st == RNN_OK)
-        report(&t, j, s->f->quiet || (s->f->json && !strcmp(s->f->json, "-")));
+        st = report(&t, j, s->f->quiet || (s->f->json &&
+                                           !strcmp(s->f->json, "-")), err);
+    for (int i = 0; t.set && i <= e->nrival; i++)
+        rnn_scores_close(&t.set[i]);
+    free(t.set);
     free(t.row);
     return st;
 }

@@ -133,6 +133,8 @@ RnnStatus rnn_session_init(RnnSession *s, RnnError *err);
 /* The data set of an entry (--data, --limit obeyed); borrowed. */
 RnnStatus rnn_session_data(RnnSession *s, const RnnEntry *e,
                            const RnnDataset **out, RnnError *err);
+RnnStatus rnn_session_split(RnnSession *s, int data, const char *split,
+                            const RnnDataset **out, RnnError *err);
 size_t rnn_var_bytes(const RnnVar *v);
 int rnn_default_threads(void);
 /* Refuses what exceeds the machine's memory, before the system kills us. */
@@ -158,7 +160,13 @@ typedef struct RnnRun {
     void **in, **out;   // by input and output
     bool *own_in, *own_out; // allocated here (others are variables)
     int32_t *index;     // [batch]
+    int32_t *others;    // [batch] scratch
     int32_t clock[RNN_CLOCK_INDEX];
+    const int *field_of; // [nfield] NULL: fields of d in rnn_run_load are those
+                         // of the entry's data; else which each is, -1: none
+    /* other[k - 1][i]: which is the k-th other example of the i-th. NULL: the
+     * k-th next one in the order of the data. */
+    int32_t *const *other;
 } RnnRun;
 
 /* Allocates all buffers for up to `batch` examples; options are set. */

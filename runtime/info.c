@@ -12,7 +12,7 @@
 static const char *const kind_name[] = {"initial values", "train", "evaluate",
                                         "attack", "infer", "sample",
                                         "gradient check", "fold", "epoch",
-                                        "rollback"};
+                                        "rollback", "rival"};
 
 typedef struct Info {
     const RnnProgram *p;

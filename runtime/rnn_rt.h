@@ -67,6 +67,7 @@ typedef enum {
 typedef struct RnnInput {
     int32_t kind, ref;
     RnnType type;
+    int32_t other, pad; // FIELD: 0 this example's; k: the k-th other example's
 } RnnInput;
 
 typedef enum {
@@ -79,7 +80,8 @@ typedef enum {
     RNN_OUT_BACK,   // shared bool: undo the epoch so far; `text` says why
     RNN_OUT_ACCEPT, // shared bool of an EPOCH entry: keep the epoch
     RNN_OUT_SAVE,   // likewise: write the variables to a file named by `text`
-    RNN_OUT_FOLD    // per example: goes into slot `ref` by `fold`
+    RNN_OUT_FOLD,   // per example: goes into slot `ref` by `fold`
+    RNN_OUT_SCORE   // of each example: gathered for the entry's RnnStats
 } RnnOutKind;
 /* How values of all examples become one (f64). A LOG_SUM or LOG_MEAN is of
  * log-domain reals m exp(s): m is this output, s the next one, which is of
@@ -105,7 +107,6 @@ typedef struct RnnKernelInfo {
     double bytes_example, bytes_call; // read and written, likewise
     int32_t in_loop;   // 1: flops are per pass of a loop of run-time length
     int32_t slow;      // 1: fell back to a slow path
-    double runs;       // in which the above is done
 } RnnKernelInfo;
 
 typedef struct RnnPool RnnPool;
@@ -127,7 +128,6 @@ typedef struct RnnCall {
 } RnnCall;
 
 typedef void RnnEntryFn(RnnCall *call);
-typedef void RnnKernelFn(void *const *ptr, int64_t n, int64_t lo, int64_t hi);
 
 typedef enum {
     RNN_ENTRY_INIT,     // out: every var, from the seed; n = 1
@@ -139,8 +139,28 @@ typedef enum {
     RNN_ENTRY_CHECK,    // f64: loss and gradients of a train entry, see below
     RNN_ENTRY_FOLD,     // values of each example to be folded over the data
     RNN_ENTRY_EPOCH,    // n = 1: the end of an epoch of training
-    RNN_ENTRY_ROLLBACK  // n = 1: new values of variables after a rejected one
+    RNN_ENTRY_ROLLBACK, // n = 1: new values of variables after a rejected one
+    RNN_ENTRY_RIVAL     // one tensor that takes the place of a field
 } RnnEntryKind;
+
+/* A number or a picture computed from values of all examples. */
+typedef struct RnnStat {
+    const char *kind;  // a row of stats.def
+    const char *name, *place;
+    int32_t plot, nvalue, nparam, pad;
+    const int32_t *value;     // [nvalue] outputs of kind RNN_OUT_SCORE
+    const char *const *label; // [nvalue] what they are called
+    const double *param;      // [nparam] NaN: left out
+} RnnStat;
+
+/* What the data of an evaluate is compared with. */
+typedef struct RnnRival {
+    const char *name, *place, *split;
+    int32_t data;  // another data set, -1: the same one with
+    int32_t entry; // this entry's tensor (kind RIVAL) in place of
+    int32_t field; // this field
+    int32_t pad;
+} RnnRival;
 
 typedef struct RnnEntry {
     int32_t kind;
@@ -166,6 +186,9 @@ typedef struct RnnEntry {
     int32_t before;
     /* Of a train entry: its EPOCH and ROLLBACK entries, or -1. */
     int32_t epoch, rollback;
+    int32_t nstat, nrival;
+    const RnnStat *stat;
+    const RnnRival *rival;
 } RnnEntry;
 
 /* A net: its order of homogeneity in its parameters, if it has one. */
@@ -193,14 +216,7 @@ typedef struct RnnProgram {
     const RnnEntry *entry;
     int32_t nnet, net_pad;
     const RnnNet *net;
-    /* What the CPU can do at most, of kernels for bench; NULL: not there. Each
-     * task of either has RNN_PEAK_FLOATS floats of its own at ptr[0].
-     * peak: n rounds of peak_flops flops in registers, in single precision.
-     * read: n bytes (a multiple of RNN_READ_STEP) at ptr[1] + task n. */
-    RnnKernelFn *peak, *read;
-    int64_t peak_flops;
 } RnnProgram;
-enum { RNN_PEAK_CHAINS = 12, RNN_PEAK_FLOATS = 64, RNN_READ_STEP = 512 };
 
 extern const RnnProgram rnn_program; // emitted by rnnc
 
@@ -212,6 +228,7 @@ int rnn_main(int argc, char **argv, const RnnProgram *program);
 /* pool.c. Calls fn(ptr, n, lo, hi) for a static partition of 0 .. tasks into
  * contiguous ranges, one per thread, and waits. Results must not depend on
  * the partition. The number of threads is the pool's. */
+typedef void RnnKernelFn(void *const *ptr, int64_t n, int64_t lo, int64_t hi);
 void rnn_parallel(RnnCall *call, RnnKernelFn *fn, void *const *ptr,
                   int64_t tasks);
 

@@ -101,6 +101,7 @@ RnnStatus rnn_run_open(RnnRun *r, RnnSession *s, const RnnEntry *e,
     r->own_in = rnn_alloc(sizeof *r->own_in * (size_t)e->nin);
     r->own_out = rnn_alloc(sizeof *r->own_out * (size_t)e->nout);
     r->index = rnn_alloc(sizeof *r->index * (size_t)batch);
+    r->others = rnn_alloc(sizeof *r->others * (size_t)batch);
     for (int i = 0; i < e->nin; i++)
         open_input(r, i);
     for (int o = 0; o < e->nout; o++) {
@@ -136,7 +137,27 @@ void rnn_run_close(RnnRun *r)
     free(r->own_in);
     free(r->own_out);
     free(r->index);
+    free(r->others);
     *r = (RnnRun){0};
+}
+
+static void load_field(RnnRun *r, const RnnDataset *d, int i, int64_t n)
+{
+    const RnnInput *in = &r->e->input[i];
+    int field = r->field_of ? r->field_of[in->ref] : in->ref;
+    int32_t *at = r->index;
+
+    if (field < 0) {
+        memset(r->in[i], 0, bytes_of(&in->type, n));
+        return;
+    }
+    if (in->other) {
+        at = r->others;
+        for (int64_t k = 0; k < n; k++)
+            at[k] = r->other ? r->other[in->other - 1][k]
+                             : (int32_t)((r->index[k] + in->other) % d->n);
+    }
+    rnn_data_gather(d, field, at, n, in->type.dt, r->in[i]);
 }
 
 void rnn_run_load(RnnRun *r, const RnnDataset *d, const int32_t *index,
@@ -146,12 +167,9 @@ void rnn_run_load(RnnRun *r, const RnnDataset *d, const int32_t *index,
     r->call.n = n;
     if (index != r->index)
         memcpy(r->index, index, (size_t)n * sizeof *index);
-    for (int i = 0; d && i < r->e->nin; i++) {
-        const RnnInput *in = &r->e->input[i];
-
-        if (in->kind == RNN_IN_FIELD)
-            rnn_data_gather(d, in->ref, r->index, n, in->type.dt, r->in[i]);
-    }
+    for (int i = 0; d && i < r->e->nin; i++)
+        if (r->e->input[i].kind == RNN_IN_FIELD)
+            load_field(r, d, i, n);
 }
 
 void rnn_run_load_range(RnnRun *r, const RnnDataset *d, int64_t first,

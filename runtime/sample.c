@@ -2,7 +2,7 @@
  * sample.c -- generated examples: an entry point without data, whose draws are
  * keyed by the number of the example.
  */
-#include "face.h"
+#include "stats.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,21 @@ typedef struct Sample {
     RnnResults res;
     int *array; // of res, by output
     int64_t n;
+    RnnScores scores;
+    RnnJson *j;
 } Sample;
+
+static RnnStatus pictures(const Sample *x, RnnError *err)
+{
+    RnnTable text = {.align = "l"};
+    RnnScores set = x->scores;
+    RnnStats st = {x->s, x->e, &set, 1, x->s->f->quiet ? NULL : &text, x->j};
+
+    rnn_json_begin(x->j, "plots", '[');
+    RnnStatus status = rnn_stats_pictures(&st, err);
+    rnn_json_end(x->j, ']');
+    return status;
+}
 
 static RnnStatus sample(Sample *x, RnnError *err)
 {
@@ -24,7 +38,11 @@ static RnnStatus sample(Sample *x, RnnError *err)
     RnnStatus st;
 
     x->array = rnn_alloc(sizeof *x->array * (size_t)x->e->nout);
-    st = rnn_results_of(&x->res, x->array, s->f, x->e, x->n, err);
+    if (s->f->out || !x->e->nstat) // pictures may be all that is wanted
+        st = rnn_results_of(&x->res, x->array, s->f, x->e, x->n, err);
+    else
+        st = RNN_OK;
+    rnn_scores_open(&x->scores, x->e, x->e->name, x->n);
     if (st == RNN_OK)
         st = rnn_weights_default(s, err);
     if (st == RNN_OK)
@@ -38,14 +56,16 @@ static RnnStatus sample(Sample *x, RnnError *err)
 
         rnn_run_load_range(&x->run, NULL, at, n);
         rnn_run_call(&x->run);
-        for (int o = 0; o < x->e->nout; o++)
+        rnn_scores_add(&x->scores, &x->run, n);
+        for (int o = 0; s->f->out && o < x->e->nout; o++)
             rnn_results_put(&x->res, x->array[o], &x->e->output[o].type, at, n,
                             x->run.out[o]);
         if (at + batch < x->n && rnn_progress_due(&g))
             rnn_progress_show(&g, at + batch, x->e->name, "");
     }
     rnn_progress_clear(&g);
-    return rnn_results_save(&x->res, s->f, err);
+    st = s->f->out ? rnn_results_save(&x->res, s->f, err) : RNN_OK;
+    return st == RNN_OK ? pictures(x, err) : st;
 }
 
 RnnStatus rnn_sample(const RnnProgram *p, RnnFlags *f, RnnError *err)
@@ -56,6 +76,7 @@ RnnStatus rnn_sample(const RnnProgram *p, RnnFlags *f, RnnError *err)
     RnnStatus st = rnn_session_open(&s, p, f, err);
 
     x.n = f->count ? f->count : x.e->count > 0 ? x.e->count : 64;
+    x.j = &j;
     rnn_json_open(&j, p, f);
     if (st == RNN_OK)
         st = sample(&x, err);
@@ -70,6 +91,7 @@ RnnStatus rnn_sample(const RnnProgram *p, RnnFlags *f, RnnError *err)
     rnn_run_close(&x.run);
     rnn_results_close(&x.res);
     free(x.array);
+    rnn_scores_close(&x.scores);
     rnn_session_close(&s);
     return st;
 }

@@ -111,18 +111,24 @@ RnnStatus rnn_session_init(RnnSession *s, RnnError *err)
 RnnStatus rnn_session_data(RnnSession *s, const RnnEntry *e,
                            const RnnDataset **out, RnnError *err)
 {
+    return rnn_session_split(s, e->data, e->split, out, err);
+}
+
+RnnStatus rnn_session_split(RnnSession *s, int data, const char *split,
+                            const RnnDataset **out, RnnError *err)
+{
     *out = NULL;
-    if (e->data < 0)
+    if (data < 0)
         return RNN_OK;
-    const RnnData *decl = &s->p->data[e->data];
+    const RnnData *decl = &s->p->data[data];
 
     for (int i = 0; i < s->nset; i++)
-        if (s->set[i].decl == decl && !strcmp(s->set[i].split, e->split)) {
+        if (s->set[i].decl == decl && !strcmp(s->set[i].split, split)) {
             *out = &s->set[i];
             return RNN_OK;
         }
     RnnDataset *d = &s->set[s->nset];
-    RnnStatus st = rnn_data_open(decl, e->split, s->f->data, s->f->limit, d,
+    RnnStatus st = rnn_data_open(decl, split, s->f->data, s->f->limit, d,
                                  err);
     if (st != RNN_OK)
         return st;
@@ -130,7 +136,7 @@ RnnStatus rnn_session_data(RnnSession *s, const RnnEntry *e,
     *out = d;
     if (d->n < 1)
         return rnn_fail(err, RNN_BAD_INPUT, "%s.%s (%s) holds no examples",
-                        decl->name, e->split, d->path);
+                        decl->name, split, d->path);
     return RNN_OK;
 }
 

@@ -104,7 +104,7 @@ static RnnStatus step(Train *t, bool *undone, RnnError *err)
 
     r->clock[RNN_CLOCK_STEP] = (int32_t)at->step;
     r->clock[RNN_CLOCK_EPOCH] = (int32_t)at->epoch;
-    rnn_run_load(r, t->data, t->order + b * at->batch, at->batch);
+    rnn_orders_load(t, b);
     rnn_run_call(r);
     why = fault(t);
     *undone = why && at->back;
@@ -234,8 +234,8 @@ static RnnStatus loop(Train *t, RnnError *err)
         bool undone = false, whole = false;
 
         if (ordered != at->epoch)
-            rnn_epoch_order(rnn_try_seed(t), ordered = at->epoch, at->examples,
-                            t->order);
+            rnn_orders_epoch(t);
+        ordered = at->epoch;
         if ((st = step(t, &undone, err)) != RNN_OK)
             return st;
         if (!undone && at->step % at->steps_per_epoch == 0) {
@@ -359,9 +359,7 @@ static RnnStatus prepare(Train *t, RnnError *err)
     t->run.call.seed = rnn_try_seed(t);
     t->run.clock[RNN_CLOCK_EPOCHS] = (int32_t)at->epochs;
     t->run.clock[RNN_CLOCK_STEPS_PER_EPOCH] = (int32_t)at->steps_per_epoch;
-    t->order = rnn_alloc(sizeof *t->order * (size_t)at->examples);
-    for (int64_t i = 0; i < at->examples; i++)
-        t->order[i] = (int32_t)i;
+    rnn_orders_open(t);
     return RNN_OK;
 }
 
@@ -399,7 +397,7 @@ RnnStatus rnn_train(const RnnProgram *p, RnnFlags *f, RnnError *err)
     rnn_run_close(&t.run);
     rnn_run_close(&t.end);
     rnn_copy_free(&t.at, p);
-    free(t.order);
+    rnn_orders_close(&t);
     free(t.at.sum);
     free(t.reason);
     rnn_session_close(&t.s);

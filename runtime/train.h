@@ -13,6 +13,9 @@ typedef struct Train {
     RnnRun run;
     const RnnDataset *data;
     int32_t *order;
+    int nother;         // other orders that the entry reads: another(x, k)
+    int32_t **other;    // [nother][examples] of this epoch
+    int32_t **at_other; // [nother] of this batch
     char path[1024]; // of the checkpoint
     RnnJson json;
     RnnProgress progress;
@@ -22,6 +25,14 @@ typedef struct Train {
     RnnRun end;                // the EPOCH entry's last run: watched values
     int64_t in_a_row;          // rollbacks since an epoch was kept
 } Train;
+
+/* --- train_order.c: which examples a batch holds -------------------------- */
+
+void rnn_orders_open(Train *t); // once the number of examples is known
+void rnn_orders_epoch(Train *t); // those of this epoch
+/* The examples of batch b into t->run. */
+void rnn_orders_load(Train *t, int64_t b);
+void rnn_orders_close(Train *t);
 
 /* --- rollback.c: one mechanism for all that undoes steps ------------------ */
 

@@ -239,8 +239,9 @@ static int find_field(const Unit *u, const Entry *e, const char *name)
 
     if (!d)
         return 0; // the formal of a net: an entry without data has one
+    size_t n = strcspn(name, "@"); // "x@2": of the second other example
     for (int i = 0; i < d->nfield; i++)
-        if (d->field[i].name == name)
+        if (strlen(d->field[i].name) == n && !memcmp(d->field[i].name, name, n))
             return i;
     return -1;
 }
@@ -301,6 +302,9 @@ static LLVMValueRef input_row(Emit *em, const Unit *u, const Entry *e, Val v)
     put_int(&x, kind[k]);
     put_int(&x, ref);
     put_type(&x, v->type);
+    put_int(&x, k == INPUT_FIELD && strchr(name, '@')
+                    ? strchr(name, '@')[1] - '0' : 0);
+    put_int(&x, 0);
     return finish(&x);
 }
 
@@ -384,7 +388,6 @@ static void put_kernels(Row *r, const Program *p, const Work *w)
         put_real(&x, k->bytes_call * times);
         put_int(&x, w->open[i]);
         put_int(&x, k->kind == KERNEL_CONTRACT && k->sched.lanes == 1);
-        put_real(&x, times);
         row[i] = finish(&x);
     }
     put_rows(r, row, p->kernel.n, "kernels");
@@ -396,6 +399,68 @@ static int find_entry(const Unit *u, Program *const *p, int n, int which)
         if (p[i]->entry == &u->entry.at[which])
             return i;
     return -1;
+}
+
+static void put_ints(Row *r, const int *v, int n)
+{
+    LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, n + 1);
+
+    for (int i = 0; i < n; i++)
+        row[i] = LLVMConstInt(r->e->i32, (unsigned long long)v[i], 1);
+    put_rows(r, row, n, "ints");
+}
+
+static void put_reals(Row *r, const double *v, int n)
+{
+    LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, n + 1);
+
+    for (int i = 0; i < n; i++)
+        row[i] = LLVMConstReal(r->e->f64, v[i]);
+    put_rows(r, row, n, "reals");
+}
+
+static void put_stats(Row *r, const Entry *e)
+{
+    LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, e->nstat + 1);
+
+    for (int i = 0; i < e->nstat; i++) {
+        const StatDecl *s = &e->stat[i];
+        Row x = {.e = r->e};
+
+        put_text(&x, s->kind);
+        put_text(&x, s->name);
+        put_place(&x, s->span);
+        put_int(&x, s->plot);
+        put_int(&x, s->nvalue);
+        put_int(&x, s->nparam);
+        put_int(&x, 0);
+        put_ints(&x, s->value, s->nvalue);
+        put_texts(&x, s->label, s->nvalue);
+        put_reals(&x, s->param, s->nparam);
+        row[i] = finish(&x);
+    }
+    put_rows(r, row, e->nstat, "stats");
+}
+
+static void put_rivals(Row *r, const Unit *u, Program *const *all, int n,
+                       const Entry *e)
+{
+    LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, e->nrival + 1);
+
+    for (int i = 0; i < e->nrival; i++) {
+        const RivalDecl *d = &e->rival[i];
+        Row x = {.e = r->e};
+
+        put_text(&x, d->name);
+        put_place(&x, d->span);
+        put_text(&x, d->split);
+        put_int(&x, d->data);
+        put_int(&x, find_entry(u, all, n, d->entry));
+        put_int(&x, d->field);
+        put_int(&x, 0);
+        row[i] = finish(&x);
+    }
+    put_rows(r, row, e->nrival, "rivals");
 }
 
 static LLVMValueRef entry_row(Emit *em, const Unit *u, Program *const *all,
@@ -437,6 +502,10 @@ static LLVMValueRef entry_row(Emit *em, const Unit *u, Program *const *all,
     put_int(&x, find_entry(u, all, n, e->before ? e->before : -1));
     put_int(&x, find_entry(u, all, n, e->epoch ? e->epoch : -1));
     put_int(&x, find_entry(u, all, n, e->rollback ? e->rollback : -1));
+    put_int(&x, e->nstat);
+    put_int(&x, e->nrival);
+    put_stats(&x, e);
+    put_rivals(&x, u, all, n, e);
     return finish(&x);
 }
 
@@ -466,9 +535,6 @@ void emit_tables(Emit *e, const Unit *u, Program *const *p, int n,
     put_int(&x, u->net.n);
     put_int(&x, 0);
     put_nets(&x, u);
-    put(&x, emit_peak(e));
-    put(&x, emit_read(e));
-    put_long(&x, 2 * RNN_PEAK_CHAINS * e->opt.vector_bytes / 4);
     init = finish(&x);
     g = LLVMAddGlobal(e->m, LLVMTypeOf(init), "rnn_program");
     LLVMSetInitializer(g, init);

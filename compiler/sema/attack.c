@@ -341,6 +341,8 @@ void unit_sample(Elab *e, const Ast *decl)
         }
     }
     exec_block(e, decl->kid[2]);
+    entry.stat = b.stat.at;
+    entry.nstat = b.stat.n;
     Val v = NULL;
     if (frame.returned)
         v = need_val(e, &frame.result, "a sample");

@@ -5,6 +5,7 @@
 #include "sema/builtin.h"
 
 #include <math.h>
+#include <string.h>
 
 /* --- grad ---------------------------------------------------------------- */
 
@@ -136,6 +137,8 @@ Value prim_grad(Elab *e, const Prim *p, const Arg *arg, Span at)
 
 static const FieldDecl *field_named(Elab *e, const char *name)
 {
+    if (strchr(name, '@')) // another example's
+        name = intern_n(name, strcspn(name, "@"));
     for (int i = 0; i < e->u->data.n; i++)
         for (int k = 0; k < e->u->data.at[i].nfield; k++)
             if (e->u->data.at[i].field[k].name == name)

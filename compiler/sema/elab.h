@@ -137,6 +137,7 @@ typedef struct EntryBuild {
     VEC(Val) out;
     VEC(Value) state;    // current value by var index; V_ABSENT: unchanged
     VEC(AttackNote) attack;
+    VEC(StatDecl) stat;
     int nminimize;
     Val loss;            // sum of what is minimized, as it is reported
     const char *loss_name;
@@ -369,6 +370,14 @@ Value batch_mean_of(Elab *e, Span at, Val x);
 /* builtin_grad.c: the declared range of a tensor, or of the field it is
  * computed from; false (and infinite) if there is none. */
 bool range_of(Elab *e, const Value *v, double *lo, double *hi);
+
+/* --- stat.c --------------------------------------------------------------- */
+
+/* A row or a picture of the entry being built. `name` NULL: as written. */
+void stat_add(Elab *e, const char *name, const Value *v, Span span);
+bool stat_is_plot(const Value *v);
+void exec_plot(Elab *e, const Ast *s);
+void unit_rivals(Elab *e, const Ast *list, Entry *entry);
 
 /* --- unit.c, entry.c, train.c, attack.c, unused.c ------------------------ */
 

@@ -12,7 +12,7 @@ void entry_begin(Elab *e, EntryBuild *b, EntryKind kind, const char *name,
 {
     static const char *const word[] = {"init", "train", "evaluate", "attack",
                                        "infer", "sample", "train", "fold",
-                                       "epoch", "rollback"};
+                                       "epoch", "rollback", "rival"};
 
     *frame = (Frame){.kind = FRAME_ENTRY, .mod = mod, .name = name};
     *b = (EntryBuild){.kind = kind, .name = name, .data = data,

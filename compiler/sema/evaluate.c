@@ -19,6 +19,10 @@ void row_add(Elab *e, const char *name, Value v, Span span)
         x.v = draw_settle(e, v, NULL);
     if (e->mute || x.v.kind == V_POISON)
         return;
+    if (x.v.kind == V_STAT) {
+        stat_add(e, name, &x.v, span);
+        return;
+    }
     if (x.v.kind != V_TENSOR || x.v.val->type.shape.rank ||
         x.v.val->type.dt == DT_i32) {
         if (name)
@@ -132,9 +136,6 @@ void unit_evaluate(Elab *e, const Ast *decl)
     Frame frame;
 
     bool header = header_int(e, decl->kid[2], "batch", 0, 1, &entry.batch);
-    if (decl->kid[1] && decl->kid[1]->n)
-        sema_error(e, decl->kid[1]->span, "`against` is not part of this "
-                                          "version");
     if (decl->kid[0] == NULL)
         sema_error(e, decl->span, "an evaluate needs data: `evaluate NAME on "
                                   "NAME.test`");
@@ -143,10 +144,14 @@ void unit_evaluate(Elab *e, const Ast *decl)
     entry_begin(e, &b, ENTRY_EVALUATE, entry.name,
                 &e->u->data.at[entry.data], &frame, e->main);
     exec_block(e, decl->kid[3]);
-    if (b.out.n == 0 && diag_nerrors(e->d) == 0)
+    if (b.out.n == 0 && b.stat.n == 0 && diag_nerrors(e->d) == 0)
         sema_error(e, decl->span, "this evaluate has no row: assign a scalar "
                                   "in it");
     record_rows(e, &b);
     fold_entries(e, &b, &entry);
+    entry.stat = b.stat.at;
+    entry.nstat = b.stat.n;
     entry_finish(e, &b, &entry);
+    if (decl->kid[1] && decl->kid[1]->n && diag_nerrors(e->d) == 0 && !e->dead)
+        unit_rivals(e, decl->kid[1], &e->u->entry.at[e->u->entry.n - 1]);
 }

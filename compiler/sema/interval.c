@@ -216,10 +216,12 @@ static bool is_weight(Intervals *t, Val v)
 
 static Interval field_interval(const Elab *e, Val v)
 {
+    const char *name = intern_n(v->attr.s, strcspn(v->attr.s, "@"));
+
     for (int i = 0; i < e->u->data.n; i++)
         for (int k = 0; k < e->u->data.at[i].nfield; k++) {
             const FieldDecl *f = &e->u->data.at[i].field[k];
-            if (f->name != v->attr.s ||
+            if (f->name != name ||
                 !shape_eq(f->type.shape, v->type.shape))
                 continue;
             if (f->nclass)

@@ -132,6 +132,7 @@ const char *kind_text(const Value *v)
         [V_DATA] = "a data set",     [V_SPLIT] = "a split of a data set",
         [V_TENSOR] = "a tensor",     [V_DRAW] = "a random draw",
         [V_LOG] = "a log-domain real",
+        [V_STAT] = "a result over the whole data set",
     };
 
     return text[v->kind];

@@ -61,7 +61,7 @@ typedef struct DataDecl {
 
 typedef enum { // same order as RnnOutKind
     OUT_VAR, OUT_LOSS, OUT_WATCH, OUT_ROW, OUT_TENSOR, OUT_STOP, OUT_BACK,
-    OUT_ACCEPT, OUT_SAVE, OUT_FOLD
+    OUT_ACCEPT, OUT_SAVE, OUT_FOLD, OUT_SCORE
 } OutKind;
 typedef enum { // same order as RnnFold
     FOLD_SUM, FOLD_MEAN, FOLD_MAX, FOLD_MIN, FOLD_ARGMAX, FOLD_ARGMIN,
@@ -77,8 +77,33 @@ typedef struct Output {
 
 typedef enum { // same order as RnnEntryKind
     ENTRY_INIT, ENTRY_TRAIN, ENTRY_EVALUATE, ENTRY_ATTACK, ENTRY_INFER,
-    ENTRY_SAMPLE, ENTRY_CHECK, ENTRY_FOLD, ENTRY_EPOCH, ENTRY_ROLLBACK
+    ENTRY_SAMPLE, ENTRY_CHECK, ENTRY_FOLD, ENTRY_EPOCH, ENTRY_ROLLBACK,
+    ENTRY_RIVAL
 } EntryKind;
+
+/* A number or picture computed from values of all examples: stat.c. */
+typedef struct StatDecl {
+    const char *kind;  // the primitive, a row of the runtime's stats.def
+    const char *name;  // of the row or picture
+    bool plot;
+    int nvalue, nparam;
+    const int *value;         // [nvalue] outputs of kind OUT_SCORE
+    const char *const *label; // [nvalue] how they are written
+    const double *param;      // [nparam] NAN: left out
+    Span span;
+} StatDecl;
+
+/* What an evaluate's data is compared with: another data set, or the same one
+ * with a field replaced by the result of an entry of kind RIVAL. */
+typedef struct RivalDecl {
+    const char *name;
+    int data;          // index; -1: made by `entry`
+    const char *split;
+    int entry;         // index in the unit, -1: none
+    int field;         // the one that is replaced
+    Span span;
+} RivalDecl;
+
 typedef struct Entry {
     EntryKind kind;
     const char *name, *doc;
@@ -92,6 +117,9 @@ typedef struct Entry {
     int check;      // of a train entry: index of its CHECK entry
     int before;     // FOLD entry to run over all the data before, 0: none
     int epoch, rollback; // of a train entry: EPOCH and ROLLBACK, 0: none
+    int nstat, nrival;
+    StatDecl *stat;
+    RivalDecl *rival;
     Span span;
 } Entry;
 

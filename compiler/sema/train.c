@@ -265,7 +265,7 @@ void exec_entry_statement(Elab *e, const Ast *s)
 
     switch (s->kind) {
     case AST_plot:
-        sema_error(e, s->span, "plot is not part of this version");
+        exec_plot(e, s);
         return;
     case AST_accept:
     case AST_save:

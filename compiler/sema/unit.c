@@ -16,7 +16,7 @@
 static const char *const taken[] = {
     "weights", "seed", "threads", "batch", "limit", "data", "json", "quiet",
     "epochs", "out", "in", "resume", "save-every", "count", "reps", "help",
-    "version", "n", "checkpoint"};
+    "version", "n", "checkpoint", "plots"};
 
 static void declare_option(Elab *e, Decl *d)
 {

@@ -40,6 +40,8 @@ typedef enum {
     V_DATA, V_SPLIT,
     V_TENSOR, // a node of the graph
     V_LOG,    // a log-domain real, val * exp(scale): logdomain.c
+    V_STAT,   // a number or picture of a whole data set: its prim and the
+              // arguments, by formal, in `item`
     V_DRAW    // a random draw without a shape, or an expression of draws
 } ValueKind;
 

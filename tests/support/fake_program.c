@@ -162,16 +162,17 @@ enum {
     T_X, T_Y, T_W, T_B, T_MW, T_MB, T_SEEN, T_LR, T_NOISY, T_POISON, T_SPOIL,
     T_STOP, T_RAISE, T_DIE, T_STEP
 };
-#define OPT(i, t) {RNN_IN_OPTION, i, t}
+#define IN(kind, i, ...) {RNN_IN_##kind, i, __VA_ARGS__, 0, 0}
+#define OPT(i, ...) IN(OPTION, i, __VA_ARGS__)
 static const RnnInput train_in[] = {
-    {RNN_IN_FIELD, 0, REAL(IMAGE)},  {RNN_IN_FIELD, 1, LABEL},
-    {RNN_IN_VAR, W, REAL(WEIGHT)},   {RNN_IN_VAR, B, REAL(BIAS)},
-    {RNN_IN_VAR, MW, REAL(WEIGHT)},  {RNN_IN_VAR, MB, REAL(BIAS)},
-    {RNN_IN_VAR, SEEN, INT},         OPT(LR, REAL(.rank = 0)),
+    IN(FIELD, 0, REAL(IMAGE)),  IN(FIELD, 1, LABEL),
+    IN(VAR, W, REAL(WEIGHT)),   IN(VAR, B, REAL(BIAS)),
+    IN(VAR, MW, REAL(WEIGHT)),  IN(VAR, MB, REAL(BIAS)),
+    IN(VAR, SEEN, INT),         OPT(LR, REAL(.rank = 0)),
     OPT(NOISY, {.dt = RNN_BOOL}),    OPT(3 + POISON, INT),
     OPT(3 + SPOIL, INT),             OPT(3 + STOP_AT, INT),
     OPT(3 + RAISE_AT, INT),          OPT(3 + DIE_AT, INT),
-    {RNN_IN_CLOCK, RNN_CLOCK_STEP, INT},
+    IN(CLOCK, RNN_CLOCK_STEP, INT),
 };
 enum { O_LOSS = SEEN + 1, O_RIGHT, O_EACH, O_STOP };
 static const RnnOutput train_out[] = {
@@ -187,8 +188,8 @@ static const RnnOutput train_out[] = {
     {RNN_OUT_STOP, 0, "", "enough at eps {eps}", "", {.dt = RNN_BOOL}, 0, 0},
 };
 static const RnnKernelInfo kernels[] = {
-    {"dot 3x16", "toy.rnn:5:7", 96, 0, 64, 192, 0, 0, 1},
-    {"softmax", "toy.rnn:7:12", 12, 0, 24, 0, 1, 1, 1},
+    {"dot 3x16", "toy.rnn:5:7", 96, 0, 64, 192, 0, 0},
+    {"softmax", "toy.rnn:7:12", 12, 0, 24, 0, 1, 1},
 };
 
 static int32_t int_in(const RnnCall *c, int i)
@@ -248,8 +249,8 @@ static void train(RnnCall *c)
 /* --- check --------------------------------------------------------------- */
 
 static const RnnInput check_in[] = {
-    {RNN_IN_FIELD, 0, WIDE(IMAGE)}, {RNN_IN_FIELD, 1, LABEL},
-    {RNN_IN_VAR, W, WIDE(WEIGHT)},  {RNN_IN_VAR, B, WIDE(BIAS)},
+    IN(FIELD, 0, WIDE(IMAGE)), IN(FIELD, 1, LABEL),
+    IN(VAR, W, WIDE(WEIGHT)),  IN(VAR, B, WIDE(BIAS)),
 };
 static const RnnOutput check_out[] = {
     {RNN_OUT_LOSS, 0, "loss", "", "", WIDE(.rank = 0), 0, 0},
@@ -274,8 +275,8 @@ static void check_wrongly(RnnCall *c)
 /* --- evaluate, attack, infer, sample ------------------------------------- */
 
 static const RnnInput test_in[] = {
-    {RNN_IN_FIELD, 0, REAL(IMAGE)}, {RNN_IN_FIELD, 1, LABEL},
-    {RNN_IN_VAR, W, REAL(WEIGHT)},  {RNN_IN_VAR, B, REAL(BIAS)},
+    IN(FIELD, 0, REAL(IMAGE)), IN(FIELD, 1, LABEL),
+    IN(VAR, W, REAL(WEIGHT)),  IN(VAR, B, REAL(BIAS)),
     OPT(EPS, REAL(.rank = 0)),      OPT(3, INT),
 };
 static const RnnOutput evaluate_out[] = {
@@ -345,9 +346,9 @@ static void attack(RnnCall *c)
 }
 
 static const RnnInput infer_in[] = {
-    {RNN_IN_FIELD, 0, REAL(IMAGE)},
-    {RNN_IN_VAR, W, REAL(WEIGHT)},
-    {RNN_IN_VAR, B, REAL(BIAS)},
+    IN(FIELD, 0, REAL(IMAGE)),
+    IN(VAR, W, REAL(WEIGHT)),
+    IN(VAR, B, REAL(BIAS)),
 };
 static const RnnOutput infer_out[] = {
     {RNN_OUT_TENSOR, 0, "logits", "", "", REAL(.batched = 1, BIAS), 0, 0}};
