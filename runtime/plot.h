@@ -30,7 +30,8 @@ typedef struct RnnSeries {
     const double *x;     // NULL: 0, 1, 2, ... (STEP: as edges)
     const double *y;
     const double *lo, *hi; // both or neither: ends of the band or error bars
-    const char *const *name; // POINT: [n] texts, NULL or "": none
+    const char *const *name; // POINT: [n] texts, NULL or "": none; those
+                             // that find no room beside others are left out
     double width; // BAR: in units of x; 0: bars of several series side by side
     int color;    // 0: the next of the palette; k: its k-th; -1: the text's
     bool dashed;  // LINE, STEP
@@ -69,6 +70,8 @@ typedef struct RnnChart {
 char *rnn_chart_svg(const RnnChart *c, size_t *n);
 /* The same to a file. `path` must end in .svg. */
 RnnStatus rnn_chart_write(const char *path, const RnnChart *c, RnnError *err);
+/* Whether the name is one rnn_chart_write takes. */
+RnnStatus rnn_chart_check(const char *path, RnnError *err);
 
 /* plot_bins.c. Counts of the finite v[n] in `bins` equal bins over lo .. hi
  * (lo >= hi: over the values' own range), hi in the last one. edge[bins + 1],

@@ -400,6 +400,9 @@ static void draw_series(Chart *h)
         h->f.bar += s->mark == RNN_MARK_BAR && !(s->width > 0);
     }
     draw_diagonal(h);
+    for (int i = 0; i < h->c->nseries; i++)
+        if (h->c->series[i].mark == RNN_MARK_POINT)
+            plot_names(h->to, &h->f, &h->c->series[i]);
     fputs("</g>\n", h->to);
 }
 
@@ -432,16 +435,24 @@ char *rnn_chart_svg(const RnnChart *c, size_t *n)
     return text;
 }
 
-RnnStatus rnn_chart_write(const char *path, const RnnChart *c, RnnError *err)
+RnnStatus rnn_chart_check(const char *path, RnnError *err)
 {
     const char *dot = strrchr(path, '.');
+
+    if (dot && !strcasecmp(dot, ".svg"))
+        return RNN_OK;
+    return rnn_bad(err, "a chart is written as SVG; name a file that ends in "
+                        ".svg, not \"%s\"", path);
+}
+
+RnnStatus rnn_chart_write(const char *path, const RnnChart *c, RnnError *err)
+{
     size_t n;
     char *text;
-    RnnStatus st;
+    RnnStatus st = rnn_chart_check(path, err);
 
-    if (!dot || strcasecmp(dot, ".svg"))
-        return rnn_bad(err, "a chart is written as SVG; name a file that ends "
-                            "in .svg, not \"%s\"", path);
+    if (st != RNN_OK)
+        return st;
     text = rnn_chart_svg(c, &n);
     st = rnn_file_write(path, text, n, err);
     free(text);

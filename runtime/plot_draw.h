@@ -44,15 +44,24 @@ void plot_text_up(FILE *to, const char *class, double x, double y,
 double plot_text_width(const char *text, double size);
 
 /* plot_marks.c */
+enum { PLOT_NAMES = 64, PLOT_NAME_TRIES = 30 };
+typedef struct PlotBox {
+    double x0, y0, x1, y1;
+} PlotBox;
 typedef struct PlotFrame {
     PlotScale x, y;
     int nbar, bar; // series of side-by-side bars: how many, the one at hand
     double slot;   // distance of neighbouring bars of one series, in x
+    int nbox;      // texts in the plot area so far
+    PlotBox box[PLOT_NAMES];
 } PlotFrame;
 /* Color of series i of the chart: -1 is the text's, else 0 .. PLOT_COLORS. */
 int plot_color(const RnnChart *c, int i);
 void plot_series(FILE *to, const PlotFrame *f, const RnnSeries *s, int color,
                  bool dashed);
+/* The names of points, where they hide no other; one that finds no room is
+ * left out. */
+void plot_names(FILE *to, PlotFrame *f, const RnnSeries *s);
 /* The mark of a legend entry, 22 pixels wide from x, around y. */
 void plot_swatch(FILE *to, const RnnSeries *s, int color, bool dashed,
                  double x, double y);

@@ -183,15 +183,60 @@ static void points(FILE *to, const PlotFrame *f, const RnnSeries *s,
     for (int64_t k = 0; k < s->n && s->lo && s->hi; k++)
         error_bar(to, f, s, k, place(&f->x, plot_series_x(s, k)));
     dots(to, f, s, color, s->n > 500 ? 2 : s->n > 100 ? 2.6 : 3.6);
+}
+
+/* --- names ---------------------------------------------------------------- */
+
+static bool is_free(const PlotFrame *f, const PlotBox *b)
+{
+    if (b->x0 < f->x.from || b->x1 > f->x.to + 8 || b->y0 < f->y.to - 4 ||
+        b->y1 > f->y.from)
+        return false;
+    for (int i = 0; i < f->nbox; i++) {
+        const PlotBox *o = &f->box[i];
+
+        if (b->x0 < o->x1 && o->x0 < b->x1 && b->y0 < o->y1 && o->y0 < b->y1)
+            return false;
+    }
+    return true;
+}
+
+/* The nearest free place beside the point, else below or above that. */
+static bool find_room(const PlotFrame *f, double x, double y, double width,
+                      PlotBox *b)
+{
+    for (int k = 0; k < 2 * PLOT_NAME_TRIES; k++) {
+        double dy = (k / 2 + 1) / 2 * 13.0 * (k / 2 % 2 ? 1 : -1);
+        double dx = dy == 0 ? 7 : 16;
+        double from = k % 2 ? x - dx - width : x + dx;
+
+        *b = (PlotBox){from, y + dy - 6, from + width, y + dy + 6};
+        if (is_free(f, b))
+            return true;
+    }
+    return false;
+}
+
+void plot_names(FILE *to, PlotFrame *f, const RnnSeries *s)
+{
     for (int64_t k = 0; k < s->n && s->name; k++) {
         double x = place(&f->x, plot_series_x(s, k));
         double y = place(&f->y, s->y[k]);
         const char *text = s->name[k];
-        bool left = x + 8 + plot_text_width(text ? text : "", 11) > f->x.to;
+        double width = 1.15 * plot_text_width(text ? text : "", 11);
+        PlotBox b;
+        bool left;
 
-        if (text && *text && !isnan(x) && !isnan(y))
-            plot_text(to, "name", left ? x - 7 : x + 7, y + 3.5,
-                      left ? 'r' : 'l', text);
+        if (!text || !*text || isnan(x) || isnan(y) ||
+            f->nbox == PLOT_NAMES || !find_room(f, x, y, width, &b))
+            continue;
+        f->box[f->nbox++] = b;
+        left = b.x0 < x;
+        if (fabs(0.5 * (b.y0 + b.y1) - y) > 1)
+            plot_line(to, "lead", x, y, left ? b.x1 + 1 : b.x0 - 2,
+                      0.5 * (b.y0 + b.y1));
+        plot_text(to, "name", left ? b.x1 : b.x0, b.y1 - 2.5, left ? 'r' : 'l',
+                  text);
     }
 }
 

@@ -28,6 +28,7 @@ static const char style[] =
     ".bar{stroke:none;fill-opacity:.85}\n"
     ".under{stroke:none;fill-opacity:.16}\n"
     ".err{stroke:#444;stroke-width:1.1;fill:none}\n"
+    ".lead{stroke:#999;stroke-width:.7}\n"
     ".halo{stroke:#fff;stroke-width:.9}\n";
 static const char dark[] =
     "text{fill:#ddd}.sub,.note{fill:#999}.name{fill:#bbb}"

@@ -107,6 +107,7 @@ typedef struct RnnKernelInfo {
     double bytes_example, bytes_call; // read and written, likewise
     int32_t in_loop;   // 1: flops are per pass of a loop of run-time length
     int32_t slow;      // 1: fell back to a slow path
+    double runs;       // in which the above is done
 } RnnKernelInfo;
 
 typedef struct RnnPool RnnPool;
@@ -128,6 +129,7 @@ typedef struct RnnCall {
 } RnnCall;
 
 typedef void RnnEntryFn(RnnCall *call);
+typedef void RnnKernelFn(void *const *ptr, int64_t n, int64_t lo, int64_t hi);
 
 typedef enum {
     RNN_ENTRY_INIT,     // out: every var, from the seed; n = 1
@@ -216,7 +218,14 @@ typedef struct RnnProgram {
     const RnnEntry *entry;
     int32_t nnet, net_pad;
     const RnnNet *net;
+    /* What the CPU can do at most, of kernels for bench; NULL: not there. Each
+     * task of either has RNN_PEAK_FLOATS floats of its own at ptr[0].
+     * peak: n rounds of peak_flops flops in registers, in single precision.
+     * read: n bytes (a multiple of RNN_READ_STEP) at ptr[1] + task n. */
+    RnnKernelFn *peak, *read;
+    int64_t peak_flops;
 } RnnProgram;
+enum { RNN_PEAK_CHAINS = 12, RNN_PEAK_FLOATS = 64, RNN_READ_STEP = 512 };
 
 extern const RnnProgram rnn_program; // emitted by rnnc
 
@@ -228,7 +237,6 @@ int rnn_main(int argc, char **argv, const RnnProgram *program);
 /* pool.c. Calls fn(ptr, n, lo, hi) for a static partition of 0 .. tasks into
  * contiguous ranges, one per thread, and waits. Results must not depend on
  * the partition. The number of threads is the pool's. */
-typedef void RnnKernelFn(void *const *ptr, int64_t n, int64_t lo, int64_t hi);
 void rnn_parallel(RnnCall *call, RnnKernelFn *fn, void *const *ptr,
                   int64_t tasks);
 

@@ -117,6 +117,23 @@ void vjp_conv_dx(Ad *ad, Val z, Val dz)
         ad_add(ad, w, ir_conv_dw(g, dz, y, ir_conv_dims(z), wd[0], wd[1]));
 }
 
+/* y = conv_up(x, w) = conv_dx(x, w'), w' = w with the last dims exchanged:
+ * dx = conv(dy, w'), dw = conv_dw(dy, x)' */
+void vjp_conv_up(Ad *ad, Val y, Val dy)
+{
+    static const int swap[] = {0, 1, 3, 2};
+    Graph *g = ad_graph(ad);
+    Val x = y->src[0], w = y->src[1];
+    const int64_t *wd = w->type.shape.dim;
+
+    if (ad_wants(ad, x))
+        ad_add(ad, x, ir_conv(g, dy, ir_transpose(g, w, swap),
+                              ir_conv_dims(y)));
+    if (wants_weights(ad, w))
+        ad_add(ad, w, ir_transpose(g, ir_conv_dw(g, dy, x, ir_conv_dims(y),
+                                                 wd[0], wd[1]), swap));
+}
+
 /* w = conv_dw(x, y):  dx = conv_dx(y, dw), dy = conv(x, dw) */
 void vjp_conv_dw(Ad *ad, Val w, Val dw)
 {

@@ -190,6 +190,9 @@ void emit_nest(KernelEmit *k);     // emit_nest.c
  * the steps. emit_tables.c: the constant rnn_program. */
 LLVMValueRef emit_kernel(Emit *e, const Kernel *k);
 LLVMValueRef emit_host(Emit *e, const Program *p, int number);
+/* emit_peak.c: the functions RnnProgram.peak and .read. */
+LLVMValueRef emit_peak(Emit *e);
+LLVMValueRef emit_read(Emit *e);
 void emit_tables(Emit *e, const Unit *u, Program *const *p, int n,
                  LLVMValueRef *entry_fn);
 

@@ -37,6 +37,9 @@ V tile_gep(Tiler *t, V base, V index)
 {
     if (!index)
         return base;
+    // A window may begin in front of the operand.
+    if (t->c.nwin || t->c.b0)
+        return LLVMBuildGEP2(t->e->b, t->elem, base, &index, 1, "");
     return LLVMBuildInBoundsGEP2(t->e->b, t->elem, base, &index, 1, "");
 }
 
@@ -57,8 +60,7 @@ V tile_operand(Tiler *t, const Tile *at, int which)
     for (int i = 0; i < c->nk && which != 'c'; i++)
         x = tile_add(t, x, tile_scale(t, t->range[i].from,
                                       stride(&c->k[i], which)));
-    return tile_gep(t, which == 'a' ? t->a : which == 'b' ? t->b : t->k->dst,
-                    x);
+    return tile_gep(t, which == 'a' ? t->a : which == 'b' ? t->b : t->dst, x);
 }
 
 V tile_multiply_add(Tiler *t, V x, V y, V z)
@@ -114,27 +116,52 @@ static void run_tiles(Tiler *t, Tile at, int mr, V from, V to, int64_t base)
     emit_loop_end(t->e, &l);
 }
 
+/* Tile i of those that M rows are cut into; does it reach outside? */
+static bool edge_tile(Tiler *t, Tile *at, int64_t M, int64_t n, int64_t i)
+{
+    int64_t less = M / n, extra = M % n;
+    int64_t m0 = i < extra ? i * (less + 1) : extra + i * less;
+
+    at->mr = (int)(i < extra ? less + 1 : less);
+    at->m0 = tile_int(t, m0);
+    at->edge = window_is_edge(t, m0, at->mr);
+    return at->edge;
+}
+
 /* M rows as ceil(M / mr) tiles, of which the first M % that are one row
- * longer than the others. */
+ * longer than the others. Those at the edges stand one by one. */
 static void known_tiles(Tiler *t, Tile at, int64_t M)
 {
     int64_t n = (M + t->s->mr - 1) / t->s->mr, less = M / n, extra = M % n;
-    V from = t->tile_from ? t->tile_from : tile_int(t, 0);
-    V to = t->tile_to ? t->tile_to : tile_int(t, n);
+    int64_t first = 0, end = n, longer, shorter;
+    Tile edge = at;
+    V from, to;
 
     if (n == 1) {
-        at.mr = (int)M;
-        at.m0 = tile_int(t, 0);
+        edge_tile(t, &at, M, n, 0);
         one_tile(t, at);
         return;
     }
-    if (extra)
+    for (; first < n && edge_tile(t, &edge, M, n, first); first++)
+        one_tile(t, edge);
+    while (end > first && edge_tile(t, &edge, M, n, end - 1))
+        end--;
+    from = t->tile_from ? t->tile_from : tile_int(t, first);
+    to = t->tile_to ? t->tile_to : tile_int(t, end);
+    longer = extra < end ? extra : end;
+    shorter = extra > first ? extra : first;
+    if (first < longer)
         run_tiles(t, at, (int)less + 1, from,
                   t->tile_to ? smaller(t, to, tile_int(t, extra))
-                             : tile_int(t, extra), 0);
-    run_tiles(t, at, (int)less,
-              t->tile_from ? larger(t, from, tile_int(t, extra))
-                           : tile_int(t, extra), to, extra);
+                             : tile_int(t, longer), 0);
+    if (shorter < end)
+        run_tiles(t, at, (int)less,
+                  t->tile_from ? larger(t, from, tile_int(t, extra))
+                               : tile_int(t, shorter), to, extra);
+    for (; end < n; end++) {
+        edge_tile(t, &edge, M, n, end);
+        one_tile(t, edge);
+    }
 }
 
 static bool by_examples(const Tiler *t)
@@ -421,6 +448,24 @@ static V both(Tiler *t, V x, V y)
 /* Blocks of reduction axis q, `step` long. */
 static void blocks(Tiler *t, int q);
 
+/* Blocks of one place, each with code of its own: which rows of a tile they
+ * count for differs. */
+static void block_places(Tiler *t, int q)
+{
+    int64_t extent = t->c.k[q].extent;
+    V first = t->first, last = t->last;
+
+    for (int64_t i = 0; i < extent; i++) {
+        t->range[q] = (Range){.from = tile_int(t, i), .len = 1};
+        t->first = both(t, first, LLVMConstInt(t->e->i1, i == 0, 0));
+        t->last = both(t, last, LLVMConstInt(t->e->i1, i == extent - 1, 0));
+        blocks(t, q + 1);
+    }
+    t->range[q] = (Range){0};
+    t->first = first;
+    t->last = last;
+}
+
 static void block_axis(Tiler *t, int q, int64_t step)
 {
     LLVMBuilderRef b = t->e->b;
@@ -459,6 +504,9 @@ static void blocks(Tiler *t, int q)
     t->range[q].run_len = t->k->n;
     if (s->kc && q == s->kb)
         block_axis(t, q, s->kc);
+    else if ((t->pack || s->kc) && s->pack != PACK_NONE && q < t->c.nk - 1 &&
+             window_row(t, q) >= 0 && window_row(t, q) == s->row)
+        block_places(t, q);
     else if ((t->pack || s->kc) && s->pack != PACK_NONE && q < t->c.nk - 1)
         block_axis(t, q, 1);
     else
@@ -501,12 +549,10 @@ void emit_contract(KernelEmit *k)
     t.dt = kernel->core->type.dt;
     t.elem = emit_mem_type(t.e, t.dt);
     t.size = dtype_bytes(t.dt);
-    if (t.c.padded) {
+    if (t.c.padded || contract_is_plain(kernel, &t.c)) {
         emit_windows(k);
         return;
     }
-    t.a = emit_base(k, t.c.a);
-    t.b = emit_base(k, t.c.b);
     if (t.s->pack != PACK_NONE && t.s->pack != PACK_BEFORE)
         t.pack = frame_array(&t, t.elem,
                              block_length(&t) * t.s->nr * t.s->lanes);
@@ -515,5 +561,12 @@ void emit_contract(KernelEmit *k)
     if (kernel->core != kernel->root && t.s->form != FORM_INNER)
         t.stage = frame_array(&t, t.elem,
                               (int64_t)t.s->mr * t.s->nr * t.s->lanes);
-    blocks(&t, 0);
+    for (int i = 0; i < contract_phases(kernel); i++) {
+        if (!contract_phase(kernel, t.s->form, i, &t.c))
+            continue;
+        t.a = tile_gep(&t, emit_base(k, t.c.a), tile_int(&t, t.c.a0));
+        t.b = tile_gep(&t, emit_base(k, t.c.b), tile_int(&t, t.c.b0));
+        t.dst = tile_gep(&t, k->dst, tile_int(&t, t.c.c0));
+        blocks(&t, 0);
+    }
 }

@@ -129,6 +129,8 @@ static void set_index(Tiler *t, At *at, const Axis *x, V i)
         at->example = i;
         return;
     }
+    if (x->step)
+        i = tile_add(t, tile_scale(t, i, x->step), tile_int(t, x->start));
     for (int d = x->dim + x->ndim - 1; d > x->dim; d--) {
         at->i[d] = LLVMBuildSRem(b, i, tile_int(t, dim[d]), "");
         i = LLVMBuildSDiv(b, i, tile_int(t, dim[d]), "");

@@ -78,7 +78,7 @@ static void axes(Walk *w, int q, V a, V b)
     Tiler *t = w->t;
     bool last = q >= t->c.nk - 1;
     int64_t len = q < t->c.nk ? t->range[q].len : 1, by = 1;
-    Axis k = q < t->c.nk ? t->c.k[q] : (Axis){1, 1, 1, 0, 0, 0};
+    Axis k = q < t->c.nk ? t->c.k[q] : (Axis){.extent = 1, .a = 1, .b = 1};
     EmitLoop l;
 
     if (last)

@@ -92,7 +92,7 @@ static LLVMValueRef make_finish(Emit *e)
 {
     LLVMTypeRef arg[] = {e->ptr, e->i32, e->ptr, e->i32, e->i64, e->f64};
     LLVMValueRef fn = helper(e, "finish", e->voidt, arg, 6);
-    LLVMValueRef p[6], ns, at, real, on, t;
+    LLVMValueRef p[6], ns, runs, at, real, on, t;
     LLVMBasicBlockRef after;
 
     for (unsigned i = 0; i < 6; i++)
@@ -109,6 +109,12 @@ static LLVMValueRef make_finish(Emit *e)
     t = LLVMBuildFSub(e->b, t, p[5], "");
     t = LLVMBuildFAdd(e->b, LLVMBuildLoad2(e->b, e->f64, at, ""), t, "");
     LLVMBuildStore(e->b, t, at);
+    host_end_if(e, after);
+    runs = LOAD_FIELD(e, p[0], e->ptr, kernel_runs);
+    after = host_if(e, fn, host_is_set(e, runs));
+    at = host_element(e, e->i64, runs, LLVMBuildSExt(e->b, p[1], e->i64, ""));
+    t = LLVMBuildLoad2(e->b, e->i64, at, "");
+    LLVMBuildStore(e->b, LLVMBuildAdd(e->b, t, emit_int(e, 1), ""), at);
     host_end_if(e, after);
     LLVMBuildRetVoid(e->b);
     return fn;

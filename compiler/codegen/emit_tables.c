@@ -388,6 +388,7 @@ static void put_kernels(Row *r, const Program *p, const Work *w)
         put_real(&x, k->bytes_call * times);
         put_int(&x, w->open[i]);
         put_int(&x, k->kind == KERNEL_CONTRACT && k->sched.lanes == 1);
+        put_real(&x, times);
         row[i] = finish(&x);
     }
     put_rows(r, row, p->kernel.n, "kernels");
@@ -535,6 +536,9 @@ void emit_tables(Emit *e, const Unit *u, Program *const *p, int n,
     put_int(&x, u->net.n);
     put_int(&x, 0);
     put_nets(&x, u);
+    put(&x, emit_peak(e));
+    put(&x, emit_read(e));
+    put_long(&x, 2 * RNN_PEAK_CHAINS * e->opt.vector_bytes / 4);
     init = finish(&x);
     g = LLVMAddGlobal(e->m, LLVMTypeOf(init), "rnn_program");
     LLVMSetInitializer(g, init);

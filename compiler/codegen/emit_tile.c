@@ -13,7 +13,10 @@ typedef struct Walk { // what one tile sums over, and how
     const Tile *at;
     int n;                     // axes
     Range range[AXIS_MAX];
+    int axis[AXIS_MAX];        // which of the contraction's
+    bool edge[AXIS_MAX];       // each place counts for some rows only
     int64_t a[AXIS_MAX], b[AXIS_MAX]; // steps
+    int lo, hi;                // rows that the step counts for
     V acc[ACC_MAX];
 } Walk;
 
@@ -52,7 +55,7 @@ static void step(Walk *w, V a, V b, int64_t u)
         a = opaque(t, a);
     for (int j = 0; j < nv; j++)
         vec[j] = load_b(w, tile_gep(t, b, db ? tile_int(t, db) : NULL), j);
-    for (int i = 0; i < w->at->mr; i++) {
+    for (int i = w->lo; i < w->hi; i++) {
         int64_t at = da + row * i;
 
         x = LLVMBuildLoad2(t->e->b, t->elem,
@@ -131,10 +134,57 @@ static void innermost(Walk *w, V a, V b)
         step(w, a, b, i);
 }
 
+static void axes(Walk *w, int q, V a, V b);
+
+/* Place `k` of edge axis q, or the places k .. k + n by a loop. */
+static void edge_places(Walk *w, int q, V a, V b, int64_t k, int64_t n)
+{
+    EmitLoop l;
+    V i = tile_int(w->t, k);
+
+    if (q == w->n - 1) {
+        for (int64_t u = 0; u < n; u++) {
+            i = tile_int(w->t, k + u);
+            step(w, moved(w, a, i, w->a[q]), moved(w, b, i, w->b[q]), 0);
+        }
+    } else if (n == 1) {
+        axes(w, q + 1, moved(w, a, i, w->a[q]), moved(w, b, i, w->b[q]));
+    } else {
+        l = open_loop(w, i, tile_int(w->t, k + n), 1, "q");
+        axes(w, q + 1, moved(w, a, l.i, w->a[q]), moved(w, b, l.i, w->b[q]));
+        close_loop(w, &l);
+    }
+}
+
+/* Neighbours that count for the same rows are taken together. */
+static void edge_axis(Walk *w, int q, V a, V b)
+{
+    int64_t first = window_number(w->range[q].from), n = w->range[q].len, run;
+
+    for (int64_t k = 0; k < n; k += run) {
+        int lo, hi;
+
+        window_rows(w->t, w->at, w->axis[q], first + k, &w->lo, &w->hi);
+        for (run = 1; k + run < n; run++) {
+            window_rows(w->t, w->at, w->axis[q], first + k + run, &lo, &hi);
+            if (lo != w->lo || hi != w->hi)
+                break;
+        }
+        if (w->lo < w->hi)
+            edge_places(w, q, a, b, k, run);
+    }
+    w->lo = 0;
+    w->hi = w->at->mr;
+}
+
 static void axes(Walk *w, int q, V a, V b)
 {
     EmitLoop l;
 
+    if (q < w->n && w->edge[q]) {
+        edge_axis(w, q, a, b);
+        return;
+    }
     if (q >= w->n - 1) {
         innermost(w, a, b);
         return;
@@ -146,20 +196,54 @@ static void axes(Walk *w, int q, V a, V b)
     close_loop(w, &l);
 }
 
+/* The part of the block's range of axis q that lies inside, and the operands
+ * moved to its beginning. */
+static Range inside(Walk *w, int q, V *a, V *b)
+{
+    Tiler *t = w->t;
+    LLVMBuilderRef bb = t->e->b;
+    Range r = t->range[q];
+    V from = r.from ? r.from : tile_int(t, 0), to, skip;
+    Limits in = window_limits(t, q);
+
+    to = tile_add(t, from, r.len ? tile_int(t, r.len) : r.run_len);
+    to = LLVMBuildSelect(bb, LLVMBuildICmp(bb, LLVMIntSLT, to, in.to, ""), to,
+                         in.to, "");
+    in.from = LLVMBuildSelect(
+        bb, LLVMBuildICmp(bb, LLVMIntSGT, from, in.from, ""), from, in.from,
+        "");
+    skip = LLVMBuildNSWSub(bb, in.from, from, "");
+    *a = moved(w, *a, skip, t->c.k[q].a);
+    // A packed block has but one place of axes before its last.
+    if (!t->pack || q == t->c.nk - 1)
+        *b = moved(w, *b, skip,
+                   t->pack ? w->at->nv * t->s->lanes : t->c.k[q].b);
+    return (Range){.from = in.from,
+                   .run_len = LLVMBuildNSWSub(bb, to, in.from, "")};
+}
+
 void tile_outer(Tiler *t, const Tile *at)
 {
-    Walk w = {.t = t, .at = at};
+    Walk w = {.t = t, .at = at, .hi = at->mr};
     V a = tile_operand(t, at, 'a');
     V b = t->pack ? t->pack : tile_operand(t, at, 'b');
 
     for (int q = 0; q < t->c.nk; q++) {
-        if (t->range[q].len == 1)
-            continue;
+        int row = window_row(t, q);
+        bool tiled = row >= 0 && row == t->s->row;
+
+        w.edge[w.n] = tiled && at->edge;
         w.range[w.n] = t->range[q];
+        if (row >= 0 && !tiled)
+            w.range[w.n] = inside(&w, q, &a, &b);
+        else if (t->range[q].len == 1 && !w.edge[w.n])
+            continue;
+        w.axis[w.n] = q;
         w.a[w.n] = t->c.k[q].a;
         w.b[w.n++] = t->pack ? at->nv * t->s->lanes : t->c.k[q].b;
     }
     tile_start(t, at, w.acc);
-    axes(&w, 0, a, b);
+    if (!t->c.empty)
+        axes(&w, 0, a, b);
     tile_store(t, at, w.acc);
 }

@@ -1,11 +1,12 @@
 /*
  * emit_window.c -- convolutions whose windows reach outside, and conv_dx.
  *
- * The passes turn these into pad and conv, so they are rare and plain: one
- * element at a time, the sum over the taps with bounds checks.
+ * Where vectors do not fit they are rare and plain: one element at a time, the
+ * sum over the taps with bounds checks.
  *
  *     conv     y[p, q, o]     = sum over r, s, c  x[i, j, c] w[r, s, c, o]
  *     conv_dx  dx[i, j, c]    = sum over r, s, o  dy[p, q, o] w[r, s, c, o]
+ *     conv_up  y[i, j, o]     = sum over r, s, c  x[p, q, c] w[r, s, c, o]
  *     conv_dw  dw[r, s, c, o] = sum over n, p, q  x[i, j, c] dy[p, q, o]
  *
  * with i = p sh + r - ph and j = q sw + s - pw.
@@ -80,6 +81,11 @@ static V term(Window *w, V acc)
     if (w->v->op == OP_conv) {
         x = element(w, a, forth(w, o[0], s[0], w->d.sh, w->d.ph_lo, da[0]),
                     forth(w, o[1], s[1], w->d.sw, w->d.pw_lo, da[1]), s[2],
+                    NULL);
+        y = element(w, b, s[0], s[1], s[2], o[2]);
+    } else if (w->v->op == OP_conv_up) {
+        x = element(w, a, back(w, o[0], s[0], w->d.sh, w->d.ph_lo, da[0]),
+                    back(w, o[1], s[1], w->d.sw, w->d.pw_lo, da[1]), s[2],
                     NULL);
         y = element(w, b, s[0], s[1], s[2], o[2]);
     } else if (w->v->op == OP_conv_dx) {

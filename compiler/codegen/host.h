@@ -28,7 +28,7 @@ LLVMValueRef host_is_set(Emit *e, LLVMValueRef x); // x != 0
 /* Functions every module has once, made when first asked for:
  *   double start_clock(call)      the time, if kernels are timed
  *   void finish(call, kernel, at, dt, count, start)
- *       probes the result if asked to (dt < 0: none), and adds the time
+ *       probes the result if asked to (dt < 0: none), adds the time and counts
  *   void run_kernel(call, fn, pointers, tasks, split, kernel, dt, count)
  *       all of it around one kernel */
 typedef enum { HOST_START, HOST_FINISH, HOST_RUN } HostHelper;

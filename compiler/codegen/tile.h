@@ -28,7 +28,7 @@ typedef struct Tiler {
     DType dt;
     LLVMTypeRef elem;
     int size;            // bytes of an element
-    V a, b;              // base pointers of the operands
+    V a, b, dst;         // base pointers of the operands and the result
     V row[AXIS_MAX];     // where the row loops stand; NULL: 0
     Range range[AXIS_MAX];
     V first, last;       // is this the first, last block? NULL: yes
@@ -45,6 +45,7 @@ typedef struct Tiler {
 typedef struct Tile {
     int mr, nv, width;
     V m0, n0;
+    bool edge; // some rows reach outside A; m0 is then a constant
 } Tile;
 
 enum { ACC_MAX = 32, TILE_AHEAD = 16 }; // rows of B fetched ahead
@@ -77,6 +78,19 @@ bool tile_rows_are_lanes(Tiler *t);
 void tile_store_lanes(Tiler *t, V m, V n, V value, int lanes);
 V tile_load_part(Tiler *t, V at, int width, int lanes);
 void tile_start(Tiler *t, const Tile *at, V *acc); // zero, or C so far
+
+/* emit_border.c: what lies inside A. Of the reduction axis q of row axis i's
+ * window: the places that count at i (a number known when running). */
+typedef struct Limits {
+    V from, to;
+} Limits;
+int window_row(const Tiler *t, int q); // the row axis, -1: no window
+Limits window_limits(Tiler *t, int q);
+/* The rows lo .. hi - 1 of an edge tile that place k of axis q counts for. */
+void window_rows(Tiler *t, const Tile *at, int q, int64_t k, int *lo, int *hi);
+/* Does a tile of mr rows from m0 reach outside? */
+bool window_is_edge(const Tiler *t, int64_t m0, int mr);
+int64_t window_number(V x); // of a constant; NULL is 0
 
 /* emit_window.c: any convolution, by plain loops with bounds checks. */
 void emit_windows(KernelEmit *k);

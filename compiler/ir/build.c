@@ -261,6 +261,13 @@ Val ir_conv_dx(Graph *g, Val dy, Val w, ConvDims c, int64_t H, int64_t W)
     return ir_node(g, OP_conv_dx, &a, (Val[]){dy, w}, 2);
 }
 
+Val ir_conv_up(Graph *g, Val x, Val w, ConvDims c, int64_t H, int64_t W)
+{
+    Attr a = with_extent(conv_attr(c), H, W);
+
+    return ir_node(g, OP_conv_up, &a, (Val[]){x, w}, 2);
+}
+
 Val ir_conv_dw(Graph *g, Val x, Val dy, ConvDims c, int64_t R, int64_t S)
 {
     Attr a = with_extent(conv_attr(c), R, S);

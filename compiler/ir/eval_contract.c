@@ -162,6 +162,24 @@ void eval_conv_dx(EvalOp *e)
     conv_terms(e, e->out, &e->src[1], &e->src[0], e->out->batch, term_x);
 }
 
+/* conv_dx of w with its last two dims exchanged. */
+void eval_conv_up(EvalOp *e)
+{
+    const Tensor *w = &e->src[1];
+    Tensor t = *w;
+    int64_t *d = t.type.shape.dim, C = d[2], O = d[3];
+    int64_t n = shape_size(t.type.shape) * w->batch;
+    Arena *tmp = arena_new();
+
+    d[2] = O;
+    d[3] = C;
+    t.at = NEW_N(tmp, double, n);
+    for (int64_t k = 0; k < n; k++)
+        t.at[k / (C * O) * C * O + k % O * C + k / O % C] = w->at[k];
+    conv_terms(e, e->out, &t, &e->src[0], e->out->batch, term_x);
+    arena_free(tmp);
+}
+
 void eval_conv_dw(EvalOp *e)
 {
     conv_terms(e, &e->src[0], e->out, &e->src[1], e->src[0].batch, term_w);

@@ -194,6 +194,7 @@ DotDims ir_dot_dims(Val dot);
 typedef struct ConvDims { int64_t sh, sw, ph_lo, ph_hi, pw_lo, pw_hi; } ConvDims;
 Val ir_conv(Graph *g, Val x, Val w, ConvDims c);
 Val ir_conv_dx(Graph *g, Val dy, Val w, ConvDims c, int64_t H, int64_t W);
+Val ir_conv_up(Graph *g, Val x, Val w, ConvDims c, int64_t H, int64_t W);
 Val ir_conv_dw(Graph *g, Val x, Val dy, ConvDims c, int64_t R, int64_t S);
 ConvDims ir_conv_dims(Val conv);
 typedef struct PoolDims {

@@ -198,6 +198,23 @@ bool shape_conv_dx(Infer *r)
     return conv_gives(r, r->out->shape, w, r->src[0].shape);
 }
 
+bool shape_conv_up(Infer *r)
+{
+    const int64_t *i = r->attr->i;
+    Shape w = r->src[1].shape;
+
+    r->out->dt = r->src[0].dt;
+    r->out->batched = any_batched(r);
+    if (!has_attrs(r, 8) || !has_rank(r, 0, 3, "[Hi, Wi, C]") ||
+        !has_rank(r, 1, 4, "[R, S, C, O]") ||
+        !same_dtype(r, r->src[0], r->src[1]))
+        return false;
+    r->out->shape = shape_of(3, i[6], i[7], w.dim[3]);
+    w.dim[2] = w.dim[3];
+    w.dim[3] = r->src[1].shape.dim[2];
+    return conv_gives(r, r->out->shape, w, r->src[0].shape);
+}
+
 bool shape_conv_dw(Infer *r)
 {
     const int64_t *i = r->attr->i;

@@ -102,7 +102,8 @@ static unsigned takes(Op op)
     case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_sqrt:
     case OP_tanh: case OP_sigmoid: case OP_softplus: case OP_erf: case OP_sin:
     case OP_cos: case OP_floor: case OP_round: case OP_is_finite: case OP_pow:
-    case OP_conv: case OP_conv_dx: case OP_conv_dw: case OP_max_pool:
+    case OP_conv: case OP_conv_dx: case OP_conv_up: case OP_conv_dw:
+    case OP_max_pool:
     case OP_pool_gather: case OP_pool_scatter: case OP_sum_pool:
     case OP_sum_pool_dx: case OP_grad:
         return REALS;

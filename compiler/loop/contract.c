@@ -7,6 +7,9 @@
  * and join to one reduction axis; for its weight gradient they join to one
  * row axis. The order of the reduction axes is fixed by the op alone, so each
  * element of C is one order of additions whatever the batch.
+ *
+ * Padding is no memory: a pair of axes (output row, tap row) has a window that
+ * says where both together lie inside, and the others are left out.
  */
 #include "loop/loop.h"
 
@@ -37,8 +40,21 @@ static void source_strides(const Kernel *k, Val v, int64_t *stride)
 
 static void add_axis(Axis *list, int *n, Axis x)
 {
-    if (x.extent != 1)
+    if (x.extent != 1 || x.win || x.step)
         list[(*n)++] = x;
+}
+
+/* Places are x places + k taps - pad of `size`: gives both axes a window if
+ * some lie outside. */
+static void add_window(Contract *c, Axis *place, Axis *tap, int64_t stride,
+                       int64_t pad, int64_t size, bool rows_are_taps)
+{
+    int64_t last = stride * (place->extent - 1) + tap->extent - 1 - pad;
+
+    if (pad <= 0 && last < size)
+        return;
+    c->win[c->nwin++] = (Bounds){stride, pad, size, rows_are_taps};
+    place->win = tap->win = c->nwin;
 }
 
 /* Strides of the example axis; 0 for what is shared. */
@@ -61,18 +77,90 @@ static void conv_axes(const Kernel *k, Contract *c)
     const int64_t *w = v->src[1]->type.shape.dim, *y = v->type.shape.dim;
     ConvDims d = ir_conv_dims(v);
     int64_t O = w[3], ws[RANK_MAX];
+    Axis p = {.extent = y[0], .a = d.sh * x[1] * x[2], .c = y[1] * O,
+              .dim = 0, .ndim = 1};
+    Axis q = {.extent = y[1], .a = d.sw * x[2], .c = O, .dim = 1, .ndim = 1};
+    Axis r = {.extent = w[0], .a = x[1] * x[2]};
+    Axis s = {.extent = w[1], .a = x[2]};
 
     source_strides(k, v->src[1], ws);
-    c->padded = d.ph_lo || d.ph_hi || d.pw_lo || d.pw_hi;
+    r.b = ws[0];
+    s.b = ws[1];
+    add_window(c, &p, &r, d.sh, d.ph_lo, x[0], false);
+    add_window(c, &q, &s, d.sw, d.pw_lo, x[1], false);
+    c->a0 = -(d.ph_lo * x[1] + d.pw_lo) * x[2];
     if (v->type.batched)
         add_axis(c->row, &c->nrow, example_axis(v));
-    add_axis(c->row, &c->nrow, (Axis){y[0], d.sh * x[1] * x[2], 0, y[1] * O,
-                                      0, 1});
-    add_axis(c->row, &c->nrow, (Axis){y[1], d.sw * x[2], 0, O, 1, 1});
-    add_axis(c->row, &c->nrow, (Axis){O, 0, ws[3], 1, 2, 1});
-    add_axis(c->k, &c->nk, (Axis){w[0], x[1] * x[2], ws[0], 0, 0, 0});
-    add_axis(c->k, &c->nk, (Axis){w[1], x[2], ws[1], 0, 0, 0});
-    add_axis(c->k, &c->nk, (Axis){w[2], 1, ws[2], 0, 0, 0});
+    add_axis(c->row, &c->nrow, p);
+    add_axis(c->row, &c->nrow, q);
+    add_axis(c->row, &c->nrow,
+             (Axis){.extent = O, .b = ws[3], .c = 1, .dim = 2, .ndim = 1});
+    add_axis(c->k, &c->nk, r);
+    add_axis(c->k, &c->nk, s);
+    add_axis(c->k, &c->nk, (Axis){.extent = w[2], .a = 1, .b = ws[2]});
+}
+
+/*
+ * One dim of a phase of y = conv_up(x, w): with y's place i and x's place p,
+ *     i + pad = stride p + r,   i = start + stride m,   r = phase + stride t
+ * so p = q0 + m - t. Taps run backwards, that p may run forwards:
+ * p = m + t' - (taps - 1 - q0).
+ */
+typedef struct Phase {
+    int64_t start, extent, taps, pad, tap; // tap: the r of t' = 0
+} Phase;
+
+static Phase phase_of(int64_t phase, int64_t stride, int64_t pad, int64_t H,
+                      int64_t R)
+{
+    Phase f = {.start = ((phase - pad) % stride + stride) % stride};
+    int64_t q0 = (f.start + pad - phase) / stride;
+
+    f.extent = f.start < H ? (H - f.start + stride - 1) / stride : 0;
+    f.taps = phase < R ? (R - phase + stride - 1) / stride : 0;
+    f.pad = f.taps - 1 - q0;
+    f.tap = phase + stride * (f.taps - 1);
+    return f;
+}
+
+static bool conv_up_axes(const Kernel *k, int phase, Contract *c)
+{
+    Val v = k->core;
+    const int64_t *x = v->src[0]->type.shape.dim;
+    const int64_t *w = v->src[1]->type.shape.dim, *y = v->type.shape.dim;
+    ConvDims d = ir_conv_dims(v);
+    Phase h = phase_of(phase / d.sw, d.sh, d.ph_lo, y[0], w[0]);
+    Phase l = phase_of(phase % d.sw, d.sw, d.pw_lo, y[1], w[1]);
+    int64_t O = w[3], ws[RANK_MAX];
+    Axis p = {.extent = h.extent, .a = x[1] * x[2], .c = d.sh * y[1] * O,
+              .dim = 0, .ndim = 1, .start = h.start, .step = d.sh};
+    Axis q = {.extent = l.extent, .a = x[2], .c = d.sw * O, .dim = 1,
+              .ndim = 1, .start = l.start, .step = d.sw};
+    Axis r = {.extent = h.taps, .a = x[1] * x[2], .step = 1};
+    Axis s = {.extent = l.taps, .a = x[2], .step = 1};
+
+    source_strides(k, v->src[1], ws);
+    r.b = -d.sh * ws[0];
+    s.b = -d.sw * ws[1];
+
+    c->empty = !h.taps || !l.taps;
+    if (!c->empty) {
+        add_window(c, &p, &r, 1, h.pad, x[0], false);
+        add_window(c, &q, &s, 1, l.pad, x[1], false);
+        c->a0 = -(h.pad * x[1] + l.pad) * x[2];
+        c->b0 = h.tap * ws[0] + l.tap * ws[1];
+        add_axis(c->k, &c->nk, r);
+        add_axis(c->k, &c->nk, s);
+        add_axis(c->k, &c->nk, (Axis){.extent = w[2], .a = 1, .b = ws[2]});
+    }
+    c->c0 = (h.start * y[1] + l.start) * O;
+    if (v->type.batched)
+        add_axis(c->row, &c->nrow, example_axis(v));
+    add_axis(c->row, &c->nrow, p);
+    add_axis(c->row, &c->nrow, q);
+    add_axis(c->row, &c->nrow,
+             (Axis){.extent = O, .b = ws[3], .c = 1, .dim = 2, .ndim = 1});
+    return h.extent && l.extent;
 }
 
 static void conv_dw_axes(Val v, Contract *c)
@@ -81,17 +169,25 @@ static void conv_dw_axes(Val v, Contract *c)
     const int64_t *y = v->src[1]->type.shape.dim, *w = v->type.shape.dim;
     ConvDims d = ir_conv_dims(v);
     int64_t O = w[3];
+    Axis r = {.extent = w[0], .a = x[1] * x[2], .c = w[1] * w[2] * O,
+              .dim = 0, .ndim = 1};
+    Axis s = {.extent = w[1], .a = x[2], .c = w[2] * O, .dim = 1, .ndim = 1};
+    Axis p = {.extent = y[0], .a = d.sh * x[1] * x[2], .b = y[1] * O};
+    Axis q = {.extent = y[1], .a = d.sw * x[2], .b = O};
 
-    c->padded = d.ph_lo || d.ph_hi || d.pw_lo || d.pw_hi;
+    add_window(c, &p, &r, d.sh, d.ph_lo, x[0], true);
+    add_window(c, &q, &s, d.sw, d.pw_lo, x[1], true);
+    c->a0 = -(d.ph_lo * x[1] + d.pw_lo) * x[2];
+    add_axis(c->row, &c->nrow, r);
+    add_axis(c->row, &c->nrow, s);
+    add_axis(c->row, &c->nrow, (Axis){.extent = w[2], .a = 1, .c = O, .dim = 2,
+                                      .ndim = 1});
     add_axis(c->row, &c->nrow,
-             (Axis){w[0], x[1] * x[2], 0, w[1] * w[2] * O, 0, 1});
-    add_axis(c->row, &c->nrow, (Axis){w[1], x[2], 0, w[2] * O, 1, 1});
-    add_axis(c->row, &c->nrow, (Axis){w[2], 1, 0, O, 2, 1});
-    add_axis(c->row, &c->nrow, (Axis){O, 0, 1, 1, 3, 1});
+             (Axis){.extent = O, .b = 1, .c = 1, .dim = 3, .ndim = 1});
     if (v->src[0]->type.batched || v->src[1]->type.batched)
         add_axis(c->k, &c->nk, example_axis(v));
-    add_axis(c->k, &c->nk, (Axis){y[0], d.sh * x[1] * x[2], y[1] * O, 0, 0, 0});
-    add_axis(c->k, &c->nk, (Axis){y[1], d.sw * x[2], O, 0, 0, 0});
+    add_axis(c->k, &c->nk, p);
+    add_axis(c->k, &c->nk, q);
 }
 
 static void add_free(Contract *c, Shape s, const int64_t *stride,
@@ -99,7 +195,7 @@ static void add_free(Contract *c, Shape s, const int64_t *stride,
                      int *dim)
 {
     for (int d = 0; d < s.rank; d++) {
-        Axis x = {s.dim[d], 0, 0, 0, *dim, 1};
+        Axis x = {.extent = s.dim[d], .dim = *dim, .ndim = 1};
 
         if (bound[d])
             continue;
@@ -126,8 +222,9 @@ static void dot_axes(const Kernel *k, Contract *c)
         add_axis(c->row, &c->nrow, example_axis(v));
     for (int i = 0; i < d.nbatch; i++, dim++) {
         add_axis(c->row, &c->nrow,
-                 (Axis){x.dim[d.bx[i]], xs[d.bx[i]], ys[d.by[i]], cs[dim], dim,
-                        1});
+                 (Axis){.extent = x.dim[d.bx[i]], .a = xs[d.bx[i]],
+                        .b = ys[d.by[i]], .c = cs[dim], .dim = dim,
+                        .ndim = 1});
         bx[d.bx[i]] = by[d.by[i]] = true;
     }
     for (int i = 0; i < d.ncontract; i++)
@@ -138,7 +235,8 @@ static void dot_axes(const Kernel *k, Contract *c)
         add_axis(c->k, &c->nk, example_axis(v));
     for (int i = 0; i < d.ncontract; i++)
         add_axis(c->k, &c->nk,
-                 (Axis){x.dim[d.cx[i]], xs[d.cx[i]], ys[d.cy[i]], 0, 0, 0});
+                 (Axis){.extent = x.dim[d.cx[i]], .a = xs[d.cx[i]],
+                        .b = ys[d.cy[i]]});
 }
 
 /* --- arranging them ------------------------------------------------------- */
@@ -147,7 +245,8 @@ static void dot_axes(const Kernel *k, Contract *c)
  * between them have extent 1. */
 static bool joins(Axis o, Axis i)
 {
-    return o.extent && i.extent && o.a == i.a * i.extent &&
+    return o.extent && i.extent && !o.win && !i.win && !o.step && !i.step &&
+           o.a == i.a * i.extent &&
            o.b == i.b * i.extent && o.c == i.c * i.extent;
 }
 
@@ -159,9 +258,10 @@ static void join_axes(Axis *list, int *n)
         if (out && joins(list[out - 1], list[i])) {
             Axis o = list[out - 1];
 
-            list[out - 1] = (Axis){o.extent * list[i].extent, list[i].a,
-                                   list[i].b, list[i].c, o.dim,
-                                   list[i].dim + list[i].ndim - o.dim};
+            list[out - 1] = (Axis){
+                .extent = o.extent * list[i].extent, .a = list[i].a,
+                .b = list[i].b, .c = list[i].c, .dim = o.dim,
+                .ndim = list[i].dim + list[i].ndim - o.dim};
         } else {
             list[out++] = list[i];
         }
@@ -183,8 +283,12 @@ static void swap_operands(Contract *c)
 {
     Val t = c->a;
 
+    int64_t first = c->a0;
+
     c->a = c->b;
     c->b = t;
+    c->a0 = c->b0;
+    c->b0 = first;
     for (int i = 0; i < c->nrow + c->nk + 1; i++) {
         Axis *x = i < c->nrow           ? &c->row[i]
                   : i < c->nrow + c->nk ? &c->k[i - c->nrow]
@@ -201,7 +305,8 @@ static void choose_outer_n(Contract *c)
 {
     int i = c->nrow - 1;
 
-    if (i < 0 || !c->row[i].extent || c->row[i].c != 1 ||
+    if (i < 0 || !c->row[i].extent || c->row[i].c != 1 || c->row[i].win ||
+        c->row[i].step ||
         (c->row[i].a && c->row[i].b))
         return;
     c->n = take_row(c, i);
@@ -240,14 +345,32 @@ static void see_panels(const Kernel *k, Contract *c)
     c->b = b ? b : c->b;
 }
 
-Contract contract_of(const Kernel *k, Form form)
+bool contract_is_plain(const Kernel *k, const Contract *c)
+{
+    return (c->nwin || k->core->op == OP_conv_up) &&
+           (c->n.extent == 1 || !dtype_real(k->core->type.dt));
+}
+
+int contract_phases(const Kernel *k)
+{
+    ConvDims d;
+
+    if (k->core->op != OP_conv_up)
+        return 1;
+    d = ir_conv_dims(k->core);
+    return (int)(d.sh * d.sw);
+}
+
+static Contract arrange(const Kernel *k, Form form, int phase, bool *any)
 {
     Val v = k->core;
-    Contract c = {.a = v->src[0], .b = v->src[1]};
+    Contract c = {.a = v->src[0], .b = v->src[1], .n = {.extent = 1}};
 
-    c.n = (Axis){1, 0, 0, 0, 0, 0};
+    *any = true;
     if (v->op == OP_conv)
         conv_axes(k, &c);
+    else if (v->op == OP_conv_up)
+        *any = conv_up_axes(k, phase, &c);
     else if (v->op == OP_conv_dw)
         conv_dw_axes(v, &c);
     else if (v->op == OP_dot)
@@ -267,4 +390,19 @@ Contract contract_of(const Kernel *k, Form form)
     join_axes(c.row, &c.nrow);
     see_panels(k, &c);
     return c;
+}
+
+Contract contract_of(const Kernel *k, Form form)
+{
+    bool any;
+
+    return arrange(k, form, 0, &any);
+}
+
+bool contract_phase(const Kernel *k, Form form, int phase, Contract *c)
+{
+    bool any;
+
+    *c = arrange(k, form, phase, &any);
+    return any;
 }

@@ -80,6 +80,9 @@ static const char *kernel_name(Arena *a, const Kernel *k)
     case OP_conv:
         return arena_printf(a, "conv %s", conv_text(a, c->src[1]->type.shape,
                                                     out));
+    case OP_conv_up:
+        return arena_printf(a, "conv_up %s", conv_text(a, c->src[1]->type.shape,
+                                                       out));
     case OP_conv_dw:
         return arena_printf(a, "conv_dw %s",
                             conv_text(a, out, c->src[1]->type.shape));
@@ -113,6 +116,9 @@ static double core_flops(Val c)
         return 2 * out * (double)contracted(c);
     case OP_conv:
         return 2 * out * (double)(w[0] * w[1] * w[2]);
+    case OP_conv_up:
+        return 2 * (double)(shape_size(c->src[0]->type.shape) * w[0] * w[1] *
+                            w[3]);
     case OP_conv_dx:
         return 2 * (double)(shape_size(c->src[0]->type.shape) * w[0] * w[1] *
                             w[2]);

@@ -84,7 +84,15 @@ typedef struct Axis {
     int64_t extent;  // 0: the examples of this call
     int64_t a, b, c; // strides in A, B, C; 0 where it does not occur
     int dim, ndim;   // the dims of C it runs over, row-major
+    int win;         // number of its window, from 1; 0: none
+    int64_t start, step; // step > 0: i stands for start + step i of its dim
 } Axis;
+/* A row axis and a reduction axis whose places i and k lie in A only if
+ * 0 <= row i + k - pad < size (row axis of taps: i + row k - pad). */
+typedef struct Bounds {
+    int64_t row, pad, size;
+    bool rows_are_taps;
+} Bounds;
 enum { AXIS_MAX = 2 * RANK_MAX + 2 };
 typedef struct Contract {
     Val a, b;           // the core's sources, in the order that suits
@@ -95,6 +103,10 @@ typedef struct Contract {
     /* B stands in panels of so many columns, each a dense [k.., panel]; n.b is
      * then the distance of panels divided by it. 0: it does not. */
     int64_t panel;
+    int nwin;
+    Bounds win[2];
+    int64_t a0, b0, c0; // where place 0 of all axes lies
+    bool empty;         // nothing is summed
     bool padded;        // cannot be described so: windows reach outside
 } Contract;
 
@@ -179,6 +191,13 @@ Contract contract_of(const Kernel *k, Form form);
 Val panel_source(const Kernel *k, Val v);
 /* p [P, K, W] seen as a value of shape `like`, [K.., N]. */
 Val panels_view(Graph *g, Val p, Shape like);
+/* A strided conv_up is several contractions, one for each phase of the output
+ * (stride x stride of them), with the same row axes; contract_of is the one
+ * with the most taps. A phase without places: false. */
+int contract_phases(const Kernel *k);
+/* Windows without vectors beside them: nothing but plain loops. */
+bool contract_is_plain(const Kernel *k, const Contract *c);
+bool contract_phase(const Kernel *k, Form form, int phase, Contract *c);
 /* buffers.c: lifetimes to offsets in one arena. */
 void loop_place_buffers(Program *p);
 /* verify.c, print.c */

@@ -107,7 +107,7 @@ static int panel_axis(Val v, int slot)
     int rank = w->type.shape.rank;
     DotDims d;
 
-    if (v->op == OP_conv)
+    if (v->op == OP_conv || v->op == OP_conv_up)
         return slot == 1 ? rank - 1 : -1;
     if (v->op != OP_dot)
         return -1;
@@ -175,7 +175,8 @@ static Val pack_node(void *env, Graph *g, Val old, Val v)
 {
     Val to;
 
-    if ((old->op != OP_dot && old->op != OP_conv) || !old->type.batched)
+    if ((old->op != OP_dot && old->op != OP_conv && old->op != OP_conv_up) ||
+        !old->type.batched)
         return NULL;
     to = with_panels(env, g, old, v, 1);
     return to ? to : with_panels(env, g, old, v, 0);

@@ -62,7 +62,7 @@ static int64_t reduction_of(const Contract *c)
 
 static Axis last_k(const Contract *c)
 {
-    return c->nk ? c->k[c->nk - 1] : (Axis){1, 1, 1, 0, 0, 0};
+    return c->nk ? c->k[c->nk - 1] : (Axis){.extent = 1, .a = 1, .b = 1};
 }
 
 /* Partial sums may be kept in C between blocks. */
@@ -78,6 +78,12 @@ static bool sums_in_c(const Kernel *k)
 
 /* --- the tile ------------------------------------------------------------- */
 
+/* All places of a tile must sum over the same reduction, but for taps. */
+static bool may_tile(const Contract *c, const Axis *x)
+{
+    return !x->b && !(x->win && c->win[x->win - 1].rows_are_taps);
+}
+
 /* The row axis along which B stays the same and tiles are fullest: an inner
  * one of at least six, else the examples, else the longest. */
 static int choose_row(const Contract *c)
@@ -85,10 +91,10 @@ static int choose_row(const Contract *c)
     int best = -1;
 
     for (int i = c->nrow; i-- > 0;)
-        if (!c->row[i].b && c->row[i].extent >= 6)
+        if (may_tile(c, &c->row[i]) && c->row[i].extent >= 6)
             return i;
     for (int i = 0; i < c->nrow; i++)
-        if (!c->row[i].b && (best < 0 || extent_of(c->row[i]) >=
+        if (may_tile(c, &c->row[i]) && (best < 0 || extent_of(c->row[i]) >=
                                              extent_of(c->row[best])))
             best = i;
     return best;
@@ -289,6 +295,8 @@ static void choose_tasks(Schedule *s, const Kernel *k, const Contract *c)
         s->blocks = ceil_div(TASKS, outer * panels);
     if (s->blocks > tiles / 2)
         s->blocks = tiles / 2;
+    if (s->row >= 0 && c->row[s->row].win)
+        s->blocks = 1;
     if (s->blocks < 1 || flops_of(c) < 2.0 * TASK_FLOPS * TASKS)
         s->blocks = 1;
     s->tasks = outer * panels * s->blocks;
@@ -355,6 +363,9 @@ static Schedule outer(const Kernel *k, const LoopOptions *opt,
     M = s.row >= 0 ? extent_of(c->row[s.row]) : 1;
     choose_tile(&s, M, ceil_div(c->n.extent, s.lanes), opt->registers,
                 s.row >= 0 ? c->row[s.row].a * size : 64, c->panel);
+    if (c->panel && s.nr * s.lanes != c->panel)
+        internal_error("a panel of %lld columns for tiles of %d",
+                       (long long)c->panel, s.nr * s.lanes);
     s.pack = choose_pack(k, c, size);
     choose_blocks(&s, k, c, size);
     choose_outside(&s, c, size);
@@ -383,7 +394,7 @@ Schedule schedule_choose(const Kernel *k, const LoopOptions *opt)
     Axis last = last_k(&c);
     Schedule s;
 
-    if (c.padded)
+    if (c.padded || contract_is_plain(k, &c))
         return (Schedule){.form = FORM_INNER, .lanes = 1, .mr = 1, .nr = 1,
                           .row = -1, .blocks = 1,
                           .why = "windows reach outside: plain loops"};

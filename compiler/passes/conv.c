@@ -1,30 +1,31 @@
 /*
- * conv -- one form of convolution for the kernels: no padding, and no adjoint
- * in x.
+ * conv -- the forms of convolution that kernels know: no adjoint in x, and no
+ * padding of a few channels.
  *
  * needs:  nothing
  * keeps:  everything
- * breaks: nothing; afterwards conv and conv_dw have no padding and there is no
- *         conv_dx
+ * breaks: nothing; afterwards there is no conv_dx, and conv has padding only
+ *         where its kernel can leave out what lies outside
  *
- *     conv(x, w) with padding  = conv(pad(x), w)
- *     conv_dw(x, dy)           = conv_dw(pad(x), dy)
- *     conv_dx(dy, w)           = conv(pad(dy), w') at stride 1
+ *     conv(x, w) with padding  = conv(pad(x), w) for a few channels
+ *     conv_dw(x, dy)           = conv_dw(pad(x), dy), likewise
+ *     conv_dx(dy, w)           = conv(dy, w') at stride 1
  *
  * where w' is w with R and S reversed and C and O exchanged, and dy has a
- * frame that makes the result H x W. The pad becomes part of the store of what
- * produces its source.
+ * padding that makes the result H x W.
  *
  * At stride s > 1 the rows of dx fall into s phases: with p = a + s q counted
  * from the start of the padded x,
  *     dx[a + s q] = sum over t of dy[q - t] w[a + s t]
- * so every phase is a convolution of dy at stride 1 with every s-th tap. All
- * phases together are one convolution with a channel for each (phase, C),
- * whose result is dealt out to the pixels: no multiplication by the zeros that
- * would otherwise stand between the elements of dy. Taps are filled up with
- * zeros to a multiple of s (9 -> 16 for a 3x3 at stride 2, against 36).
+ * so every phase is a convolution of dy at stride 1 with every s-th tap.
+ * conv_up(dy, w), with w's last two dims exchanged, is computed so. For a few
+ * channels C, less than a vector, all phases together are one convolution with
+ * a channel for each (phase, C), whose result is dealt out to the pixels; taps
+ * are filled up with zeros to a multiple of s (9 -> 16 for a 3x3 at stride 2).
  */
 #include "passes/rewrite.h"
+
+enum { FEW = 8 };
 
 #define CONV(name, op, fn, text, example) \
     RULE_FN(name, RULE_ROUND, OP_##op, fn, text, example)
@@ -67,11 +68,17 @@ static Val with_frame(Graph *g, Val x, ConvDims c)
     return frame(g, x, lo, hi, (int64_t[]){0, 0, 0});
 }
 
+/* Vectors of outputs, and enough channels to make a loop of a single tap. */
+static bool leaves_out(Shape w)
+{
+    return w.dim[2] >= FEW && w.dim[3] >= FEW;
+}
+
 static Val conv_padded(Graph *g, Val v)
 {
     ConvDims c = ir_conv_dims(v);
 
-    if (!is_padded(c))
+    if (!is_padded(c) || leaves_out(v->src[1]->type.shape))
         return NULL;
     return ir_conv(g, with_frame(g, v->src[0], c), v->src[1],
                    (ConvDims){.sh = c.sh, .sw = c.sw});
@@ -81,7 +88,7 @@ static Val conv_dw_padded(Graph *g, Val v)
 {
     ConvDims c = ir_conv_dims(v);
 
-    if (!is_padded(c))
+    if (!is_padded(c) || leaves_out(v->type.shape))
         return NULL;
     return ir_conv_dw(g, with_frame(g, v->src[0], c), v->src[1],
                       (ConvDims){.sh = c.sh, .sw = c.sw}, v->attr.i[6],
@@ -102,6 +109,8 @@ static Val conv_dx_dense(Graph *g, Val v)
 
     w = ir_transpose(g, w, (int[]){0, 1, 3, 2});
     w = ir_reverse(g, w, (int[]){0, 1}, 2);
+    if (lo[0] >= 0 && hi[0] >= 0 && lo[1] >= 0 && hi[1] >= 0)
+        return ir_conv(g, dy, w, (ConvDims){1, 1, lo[0], hi[0], lo[1], hi[1]});
     return ir_conv(g, frame(g, dy, lo, hi, (int64_t[]){0, 0, 0}), w,
                    (ConvDims){.sh = 1, .sw = 1});
 }
@@ -153,14 +162,11 @@ static Val deal_out(Graph *g, Val y, Phases h, Phases v)
     return ir_slice(g, y, from, to, NULL);
 }
 
-static Val conv_dx(Graph *g, Val v)
+static Val conv_dx_narrow(Graph *g, Val v)
 {
     ConvDims c = ir_conv_dims(v);
     Val dy = v->src[0], w = v->src[1];
     const int64_t *r = w->type.shape.dim, *o = dy->type.shape.dim;
-
-    if (c.sh == 1 && c.sw == 1)
-        return conv_dx_dense(g, v);
     Phases ph = phases_of(r[0], c.sh, c.ph_lo, v->attr.i[6]);
     Phases pw = phases_of(r[1], c.sw, c.pw_lo, v->attr.i[7]);
     int64_t lo[3] = {ph.taps - 1, pw.taps - 1, 0};
@@ -169,6 +175,25 @@ static Val conv_dx(Graph *g, Val v)
     dy = frame(g, dy, lo, hi, (int64_t[]){0, 0, 0});
     return deal_out(g, ir_conv(g, dy, phase_weights(g, w, ph, pw),
                                (ConvDims){.sh = 1, .sw = 1}), ph, pw);
+}
+
+static Val conv_dx(Graph *g, Val v)
+{
+    ConvDims c = ir_conv_dims(v);
+
+    if (c.sh == 1 && c.sw == 1)
+        return conv_dx_dense(g, v);
+    return v->type.shape.dim[2] < FEW ? conv_dx_narrow(g, v) : NULL;
+}
+
+static Val conv_dx_wide(Graph *g, Val v)
+{
+    ConvDims c = ir_conv_dims(v);
+    Val w = ir_transpose(g, v->src[1], (int[]){0, 1, 3, 2});
+
+    if ((c.sh == 1 && c.sw == 1) || v->type.shape.dim[2] < FEW)
+        return NULL;
+    return ir_conv_up(g, v->src[0], w, c, v->attr.i[6], v->attr.i[7]);
 }
 
 static Val conv_padded_ex(Graph *g, Shape s)
@@ -201,6 +226,16 @@ static Val conv_dx_ex(Graph *g, Shape s)
                       (ConvDims){2, 1, 1, 0, 1, 2}, 5, 4);
 }
 
+static Val conv_up_ex(Graph *g, Shape s)
+{
+    Shape w = shape_of(4, (int64_t)3, (int64_t)2, (int64_t)FEW, (int64_t)3);
+    Shape dy = shape_of(3, (int64_t)2, (int64_t)6, (int64_t)3);
+
+    (void)s;
+    return ir_conv_dx(g, real_in(g, 0, true, dy), real_in(g, 1, false, w),
+                      (ConvDims){2, 1, 1, 0, 1, 2}, 5, 4);
+}
+
 const Rule rules_conv[] = {
     CONV("conv-padded", conv, conv_padded, "conv(x, w) -> conv(pad(x), w)",
          conv_padded_ex),
@@ -208,6 +243,8 @@ const Rule rules_conv[] = {
          "conv_dw(x, y) -> conv_dw(pad(x), y)", conv_dw_padded_ex),
     CONV("conv-dx", conv_dx, conv_dx,
          "conv_dx(y, w) -> conv(pad(y), reverse(transpose(w)))", conv_dx_ex),
+    CONV("conv-dx-strided", conv_dx, conv_dx_wide,
+         "conv_dx(y, w) -> conv_up(y, transpose(w))", conv_up_ex),
     RULE_END,
 };
 

@@ -11,6 +11,7 @@
  * the samples is shown, and the best.
  */
 #include "codegen/emit.h"
+#include "rnn_rt.h"
 #include "support/kernel.h"
 
 #include <stdio.h>
@@ -28,26 +29,20 @@ static double now(void)
 
 /* --- the peak ------------------------------------------------------------- */
 
-typedef void PeakFn(float *x, int64_t n);
-enum { CHAINS = 12 };
-
 typedef struct Peak {
-    PeakFn *fn;
+    RnnKernelFn *fn;
     int lanes;
 } Peak;
 
-/* void peak(ptr x, i64 n): n rounds of CHAINS independent vector FMAs. */
+/* The loop that every program carries for bench (emit_peak.c). */
 static Peak make_peak(Arena *a, const char *cpu)
 {
     char err[512];
     Target *t = target_new(a, cpu, 2, err, sizeof err);
-    Emit e = {.a = a, .target = t, .c = LLVMContextCreate()};
-    int lanes = target_loop_options(t).vector_bytes / 4;
-    LLVMTypeRef arg[2], v;
-    LLVMValueRef x, acc[CHAINS], fn, at;
+    Emit e = {.a = a, .target = t, .opt = target_loop_options(t),
+              .c = LLVMContextCreate()};
     Module *m = NEW(a, Module);
-    EmitLoop l;
-    Peak p = {.lanes = lanes};
+    Peak p = {.lanes = e.opt.vector_bytes / 4};
     void *sym;
 
     e.m = LLVMModuleCreateWithNameInContext("peak", e.c);
@@ -57,45 +52,22 @@ static Peak make_peak(Arena *a, const char *cpu)
     e.ptr = LLVMPointerTypeInContext(e.c, 0);
     e.voidt = LLVMVoidTypeInContext(e.c);
     target_module(t, e.m);
-    arg[0] = e.ptr;
-    arg[1] = e.i64;
-    fn = LLVMAddFunction(e.m, "peak", LLVMFunctionType(e.voidt, arg, 2, 0));
-    target_attributes(t, e.c, fn);
-    LLVMPositionBuilderAtEnd(e.b,
-                             LLVMAppendBasicBlockInContext(e.c, fn, "top"));
-    v = LLVMVectorType(e.f32, (unsigned)lanes);
-    x = LLVMBuildLoad2(e.b, v, LLVMGetParam(fn, 0), "");
-    LLVMSetAlignment(x, 4);
-    l = emit_loop(&e, fn, emit_int(&e, 0), LLVMGetParam(fn, 1), 1, "i");
-    for (int i = 0; i < CHAINS; i++)
-        emit_loop_carry(&e, &l, x);
-    for (int i = 0; i < CHAINS; i++)
-        emit_loop_next(&l, i, vec_fma(&e, l.carry[i], x, x));
-    emit_loop_end(&e, &l);
-    for (int i = 0; i < CHAINS; i++) {
-        acc[i] = l.carry[i];
-        at = emit_int(&e, i * lanes);
-        at = LLVMBuildGEP2(e.b, e.f32, LLVMGetParam(fn, 0), &at, 1, "");
-        LLVMSetAlignment(LLVMBuildStore(e.b, acc[i], at), 4);
-    }
-    LLVMBuildRetVoid(e.b);
+    emit_peak(&e);
     *m = (Module){.a = a, .target = t, .c = e.c, .m = e.m};
-    sym = jit_symbol(codegen_jit(m, t, err, sizeof err), "peak");
+    sym = jit_symbol(codegen_jit(m, t, err, sizeof err), "rnn_peak");
     memcpy(&p.fn, &sym, sizeof sym);
     return p;
 }
 
 static double peak_gflops(const Peak *p)
 {
-    static float x[CHAINS * 16];
+    static float x[RNN_PEAK_FLOATS];
+    void *ptr[1] = {x};
     int64_t n = 20000;
-    double t;
+    double t = now();
 
-    for (int i = 0; i < 16; i++)
-        x[i] = 0.5f;
-    t = now();
-    p->fn(x, n);
-    return 2e-9 * (double)(n * CHAINS * p->lanes) / (now() - t);
+    p->fn(ptr, n, 0, 1);
+    return 2e-9 * (double)(n * RNN_PEAK_CHAINS * p->lanes) / (now() - t);
 }
 
 /* --- what is timed -------------------------------------------------------- */

@@ -188,8 +188,8 @@ static const RnnOutput train_out[] = {
     {RNN_OUT_STOP, 0, "", "enough at eps {eps}", "", {.dt = RNN_BOOL}, 0, 0},
 };
 static const RnnKernelInfo kernels[] = {
-    {"dot 3x16", "toy.rnn:5:7", 96, 0, 64, 192, 0, 0},
-    {"softmax", "toy.rnn:7:12", 12, 0, 24, 0, 1, 1},
+    {"dot 3x16", "toy.rnn:5:7", 96, 0, 64, 192, 0, 0, 1},
+    {"softmax", "toy.rnn:7:12", 12, 0, 24, 0, 1, 1, 1},
 };
 
 static int32_t int_in(const RnnCall *c, int i)

@@ -251,6 +251,7 @@ static void call_entry(Machine *m, int entry, RnnCall *call, MachineRun *how)
     call->fresh = !how || !how->stale;
     call->probe = how && how->probe;
     call->kernel_ns = how ? how->kernel_ns : NULL;
+    call->kernel_runs = how ? how->kernel_runs : NULL;
     m->fn[entry](call);
     if (how)
         how->bad_kernel = call->bad_kernel;

@@ -30,6 +30,7 @@ typedef struct MachineRun {
     bool probe;
     int bad_kernel;     // after a run with probe
     double *kernel_ns;  // or NULL
+    int64_t *kernel_runs; // or NULL
 } MachineRun;
 void machine_run(Machine *m, int entry, Arena *a, const EvalEnv *env,
                  MachineRun *how, Tensor *out);

@@ -242,12 +242,17 @@ static void conv(Draw *w)
         push(a, p[j] = pick(w, 0, 2));
     Shape y = shape_of(3, (x.dim[0] + p[0] + p[1] - k.dim[0]) / sh + 1,
                        (x.dim[1] + p[2] + p[3] - k.dim[1]) / sw + 1, k.dim[3]);
-    source(w, w->number, w->op == OP_conv_dx ? y : x);
+    source(w, w->number, w->op == OP_conv_dx || w->op == OP_conv_up ? y : x);
+    if (w->op == OP_conv_up) {
+        int64_t c = k.dim[2];
+        k.dim[2] = k.dim[3];
+        k.dim[3] = c;
+    }
     source(w, w->number, w->op == OP_conv_dw ? y : k);
     if (w->op == OP_conv_dw)
         w->src[1].batched = w->src[0].batched;
     if (w->op != OP_conv) {
-        const Shape *s = w->op == OP_conv_dx ? &x : &k;
+        const Shape *s = w->op == OP_conv_dw ? &k : &x;
         push(a, s->dim[0]);
         push(a, s->dim[1]);
     }

@@ -42,6 +42,11 @@ static Known contracted(Val v, Known x, Known y, double terms)
                    false};
 }
 
+static Val exchanged(Graph *g, Val w)
+{
+    return ir_transpose(g, w, (int[]){0, 1, 3, 2});
+}
+
 /* With as many channels as networks have. */
 static bool wide_conv(Gen *r, Op op)
 {
@@ -64,6 +69,10 @@ static bool wide_conv(Gen *r, Op op)
     if (op == OP_conv_dx)
         return gen_keep(r, contracted(
             ir_conv_dx(r->g, y.v, f.v, d, n, n), y, f, (double)(k * k * o)));
+    if (op == OP_conv_up)
+        return gen_keep(r, contracted(
+            ir_conv_up(r->g, y.v, exchanged(r->g, f.v), d, n, n), y, f,
+            (double)(k * k * o)));
     return gen_keep(r, contracted(ir_conv_dw(r->g, x.v, y.v, d, k, k), x, y,
                                   4 * (double)(h * w)));
 }
@@ -96,6 +105,12 @@ static bool conv(Gen *r, Op op)
         return gen_keep(r, contracted(
             ir_conv_dx(r->g, dy.v, k.v, c, d[0], d[1]), dy, k,
             taps * (double)w.dim[3]));
+    }
+    if (op == OP_conv_up) {
+        Known k = gen_like(r, type_of(r->real, false, w), false);
+        return gen_keep(r, contracted(
+            ir_conv_up(r->g, dy.v, exchanged(r->g, k.v), c, d[0], d[1]), dy,
+            k, taps * (double)w.dim[3]));
     }
     if (dy.v->type.batched || x.v->type.batched) {
         dy.v = ir_spread(r->g, dy.v);

@@ -16,17 +16,10 @@ static bool stands_alone(Op op)
            op != OP_loop && op != OP_proj && op != OP_grad;
 }
 
-/* conv's padding and adjoint are gone when lowering begins. */
+/* conv's adjoint is gone when lowering begins. */
 static bool is_lowered(const OpCase *c)
 {
-    ConvDims d;
-
-    if (c->y->op == OP_conv_dx)
-        return false;
-    if (c->y->op != OP_conv && c->y->op != OP_conv_dw)
-        return true;
-    d = ir_conv_dims(c->y);
-    return !d.ph_lo && !d.ph_hi && !d.pw_lo && !d.pw_hi;
+    return c->y->op != OP_conv_dx;
 }
 
 static Tol tol_of(const OpCase *c)

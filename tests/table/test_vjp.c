@@ -246,14 +246,20 @@ static Val conv(Case *c)
     Shape y = shape_of(3, (H + d.ph_lo + d.ph_hi - R) / d.sh + 1,
                        (W + d.pw_lo + d.pw_hi - S) / d.sw + 1, O);
     bool batched = flip(c);
-    Val a = point_input(&c->p, DT_f64, batched, c->op == OP_conv_dx ? y : x,
-                        small);
+    bool back = c->op == OP_conv_dx || c->op == OP_conv_up;
+    Val a = point_input(&c->p, DT_f64, batched, back ? y : x, small);
 
     if (c->op == OP_conv_dw) {
         Val b = point_input(&c->p, DT_f64, batched, y, small);
         return ir_conv_dw(c->p.g, a, b, d, R, S);
     }
+    if (c->op == OP_conv_up) {
+        w.dim[2] = O;
+        w.dim[3] = C;
+    }
     Val b = point_input(&c->p, DT_f64, false, w, small);
+    if (c->op == OP_conv_up)
+        return ir_conv_up(c->p.g, a, b, d, H, W);
     return c->op == OP_conv ? ir_conv(c->p.g, a, b, d)
                             : ir_conv_dx(c->p.g, a, b, d, H, W);
 }
@@ -306,7 +312,7 @@ static Val random_use(Case *c)
         return index_op(c);
     case OP_dot:
         return dot(c);
-    case OP_conv: case OP_conv_dx: case OP_conv_dw:
+    case OP_conv: case OP_conv_dx: case OP_conv_up: case OP_conv_dw:
         return conv(c);
     case OP_max_pool: case OP_pool_gather: case OP_pool_scatter:
     case OP_sum_pool: case OP_sum_pool_dx:

@@ -172,6 +172,11 @@ static const ConvCase convs[] = {
     {5, 5, 8, 5, 5, 40, 1, 1, 0},   {6, 7, 48, 1, 1, 24, 1, 1, 0},
     {4, 30, 1, 3, 3, 1, 1, 1, 0},   {6, 5, 3, 3, 3, 4, 1, 1, 1},
     {7, 6, 2, 3, 3, 5, 2, 2, 1},    {12, 17, 16, 3, 3, 40, 1, 1, 0}, // in parts
+    {14, 14, 8, 5, 5, 24, 1, 1, 2}, {6, 6, 16, 3, 3, 64, 1, 1, 1},
+    {9, 33, 9, 3, 3, 17, 1, 1, 1},  {8, 40, 8, 5, 3, 16, 2, 2, 2},
+    {3, 2, 10, 5, 5, 12, 1, 1, 2},  {7, 20, 130, 3, 3, 264, 1, 1, 1}, // packed
+    {5, 9, 12, 4, 4, 8, 2, 3, 3},   {9, 8, 16, 1, 1, 32, 2, 2, 0},
+    {7, 15, 8, 2, 6, 1, 1, 1, 3},
 };
 
 static void convolutions_agree_with_the_interpreter(void **state)
@@ -197,11 +202,32 @@ static void weight_gradients_agree_with_the_interpreter(void **state)
     }
 }
 
+/* The passes' form of a strided one; `add`: an epilogue that reads a value of
+ * each place. */
+static Built conv_up(ConvCase c, DType dt, bool add)
+{
+    Built b = {.g = graph_new(arena)};
+    int64_t hi = (c.H + 2 * c.pad - c.R) / c.sh + 1;
+    int64_t wi = (c.W + 2 * c.pad - c.S) / c.sw + 1;
+    Val x = input(b.g, "x", dt, true, shape_of(3, hi, wi, c.O));
+    Val w = input(b.g, "y", dt, false, shape_of(4, c.R, c.S, c.O, c.C));
+    ConvDims d = {c.sh, c.sw, c.pad, c.pad, c.pad, c.pad};
+
+    b.core = b.root = ir_conv_up(b.g, x, w, d, c.H, c.W);
+    if (add)
+        b.root = ir_add(b.g, b.core, input(b.g, "b", dt, true,
+                                           b.core->type.shape));
+    return b;
+}
+
 static void input_gradients_agree_with_the_interpreter(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(convs); i++)
+    for (size_t i = 0; i < ARRAY_LEN(convs); i++) {
         check(conv_dx(convs[i], DT_f32), internf("conv_dx %zu", i), 2);
+        check(conv_up(convs[i], DT_f32, false), internf("conv_up %zu", i), 3);
+        check(conv_up(convs[i], DT_f64, true), internf("conv_up+ %zu", i), 2);
+    }
 }
 
 /* --- dots ----------------------------------------------------------------- */

@@ -367,7 +367,8 @@ static void the_first_bad_kernel_is_found_and_all_are_timed(void **state)
     Fix x;
     Tensor got[2];
     double ns[8] = {0};
-    MachineRun how = {.probe = true, .kernel_ns = ns};
+    int64_t runs[8] = {0};
+    MachineRun how = {.probe = true, .kernel_ns = ns, .kernel_runs = runs};
     EvalEnv env = {.batch = 1, .input = nan_input};
     Val v;
     Entry *e;
@@ -384,6 +385,7 @@ static void the_first_bad_kernel_is_found_and_all_are_timed(void **state)
     assert_int_equal(machine_program(m, 0)->kernel.n, 2);
     assert_int_equal(how.bad_kernel, 1);
     assert_true(ns[0] > 0 && ns[1] > 0);
+    assert_true(runs[0] == 1 && runs[1] == 1);
     machine_free(m);
     arena_free(x.a);
 }

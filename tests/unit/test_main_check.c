@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "face.h"
 #include "support/exe_run.h"
@@ -100,6 +101,22 @@ static void bench_reports_every_entry_and_its_kernels(void **state)
     double mid = json_number(r->out, "f", "median_s");
     double hi = json_number(r->out, "f", "max_s");
     assert_true(0 < lo && lo <= mid && mid <= hi);
+}
+
+static void bench_draws_what_it_measured(void **state)
+{
+    const ExeRun *r =
+        exe_run(&fake_program, "bench f --seconds 0.01 --plot roof.svg");
+
+    (void)state;
+    assert_int_equal(r->code, 0);
+    assert_int_equal(access("roof.svg", R_OK), 0);
+    r = exe_run(&fake_program, "bench f --plot roof.pdf");
+    assert_int_equal(r->code, 1);
+    assert_holds(r->err, "roof.pdf");
+    r = exe_run(&fake_program, "bench f --seconds 0");
+    assert_int_equal(r->code, 1);
+    assert_holds(r->err, "--seconds");
 }
 
 static void info_lists_what_the_program_is_made_of(void **state)
@@ -232,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_gradient_off_by_a_thousandth_is_found),
         cmocka_unit_test(without_data_the_check_takes_random_examples),
         cmocka_unit_test(bench_reports_every_entry_and_its_kernels),
+        cmocka_unit_test(bench_draws_what_it_measured),
         cmocka_unit_test(info_lists_what_the_program_is_made_of),
         cmocka_unit_test(json_escapes_what_text_may_hold),
         cmocka_unit_test(tables_align_by_characters_not_bytes),

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# What bench says of a compiled program: passes of a loop of run-time length are
+# counted, the machine's limits are measured, the chart is drawn.
+. "$(dirname "$0")/lib.sh"
+must "$RNNC" build "$SRC/tests/e2e/small.rnn" -o small
+must ./small bench pgd train --steps 7 --batch 16 --seconds 0.05 --weights init --json b.json --plot roof.svg >out.txt
+grep -q '"name": "conv.*"runs": 7,' b.json || fail "no convolution ran 7 times"
+grep -q '"peak_gflops": [0-9]*\.[0-9]' b.json || fail "no peak"
+grep -q '"memory_gb_s": [0-9]*\.[0-9]' b.json || fail "no bandwidth"
+grep -q 'of peak' out.txt || fail "the text has no peak"
+grep -q '>the machine<' roof.svg || fail "the chart has no roof"
+share=$(sed -n 's/.*"of_peak": \([0-9.]*\),$/\1/p' b.json | sort -g | tail -1)
+awk -v s="$share" 'BEGIN { exit !(s > 0 && s < 1.5) }' || fail "of_peak is $share"
+./small bench --seconds nothing 2>err.txt && fail "--seconds nothing was taken"
+grep -q -- '--seconds' err.txt || fail "--seconds was not named"
+finish
