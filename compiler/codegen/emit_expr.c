@@ -165,6 +165,10 @@ static LLVMValueRef load(KernelEmit *k, int read, At at)
     } else {
         x = LLVMBuildLoad2(e->b, mem, p, "");
         LLVMSetAlignment(x, align);
+        // Without optimization LLVM 19 makes a select of a loaded number one
+        // that reads 16 bytes.
+        if (at.lanes == 1 && target_opt_level(e->target) == 0)
+            LLVMSetVolatile(x, true);
     }
     if (t.dt == DT_bool)
         x = LLVMBuildICmp(e->b, LLVMIntNE, x, LLVMConstNull(mem), "");

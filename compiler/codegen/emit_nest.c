@@ -73,8 +73,14 @@ static void one_example(Nest *n)
 {
     switch (n->core->op) {
     case OP_max_pool: case OP_pool_gather: case OP_pool_scatter:
-    case OP_sum_pool: case OP_sum_pool_dx:
+    case OP_sum_pool: case OP_sum_pool_dx: case OP_pool_place:
         nest_pool(n);
+        break;
+    case OP_conv_dx_pooled:
+        nest_conv_dx_pooled(n);
+        break;
+    case OP_conv_dw_pooled:
+        nest_conv_dw_pooled(n);
         break;
     case OP_put: case OP_scatter_add:
         nest_rows(n);

@@ -145,13 +145,22 @@ static void gather_channels(Nest *n)
 {
     Window w = window_at(n, n->at.i[0], n->at.i[1]);
 
-    nest_store(n, n->core->op == OP_pool_gather ? at_largest(n, &w, value_mark)
-                                                : fold_window(n, &w));
+    switch (n->core->op) {
+    case OP_pool_gather:
+        nest_store(n, at_largest(n, &w, value_mark));
+        break;
+    case OP_pool_place:
+        nest_store(n, at_largest(n, &w, place_mark));
+        break;
+    default:
+        nest_store(n, fold_window(n, &w));
+    }
 }
 
 static void gather(Nest *n)
 {
-    nest_lanes(n, 2, n->out.dim[2], n->core->type.dt, gather_channels);
+    nest_lanes(n, 2, n->out.dim[2], n->core->src[0]->type.dt,
+               gather_channels);
 }
 
 /* --- pool_scatter --------------------------------------------------------- */

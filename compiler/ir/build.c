@@ -309,6 +309,37 @@ PoolDims ir_pool_dims(Val pool)
     return (PoolDims){i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7]};
 }
 
+Val ir_conv_dx_pooled(Graph *g, Val dy, Val w, Val place, UnpoolDims u)
+{
+    Attr a = {.n = 6, .i = {u.kh, u.kw, u.ph, u.pw, u.H, u.W}};
+
+    return ir_node(g, OP_conv_dx_pooled, &a, (Val[]){dy, w, place}, 3);
+}
+
+Val ir_conv_dw_pooled(Graph *g, Val x, Val dy, Val place, UnpoolDims u)
+{
+    Attr a = {.n = 4, .i = {u.kh, u.kw, u.R, u.S}};
+
+    return ir_node(g, OP_conv_dw_pooled, &a, (Val[]){x, dy, place}, 3);
+}
+
+UnpoolDims ir_unpool_dims(Val conv)
+{
+    const int64_t *i = conv->attr.i;
+    const int64_t *d = conv->op == OP_conv_dx_pooled
+                           ? conv->src[1]->type.shape.dim
+                           : conv->type.shape.dim;
+    UnpoolDims u = {.kh = i[0], .kw = i[1], .R = d[1], .S = d[2]};
+
+    if (conv->op == OP_conv_dx_pooled) {
+        u.ph = i[2];
+        u.pw = i[3];
+        u.H = i[4];
+        u.W = i[5];
+    }
+    return u;
+}
+
 /* ---- randomness ---- */
 
 Val ir_random(Graph *g, Op op, int64_t stream, Type type, const Val *keys,

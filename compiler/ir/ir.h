@@ -45,7 +45,7 @@ typedef struct Type {
 typedef enum {
     ATTR_NONE, ATTR_VALUE, ATTR_INPUT, ATTR_DIMS, ATTR_BCAST, ATTR_PERM,
     ATTR_SLICE, ATTR_PAD, ATTR_AXIS, ATTR_AXES, ATTR_DOT, ATTR_CONV,
-    ATTR_POOL, ATTR_SIZE, ATTR_TO, ATTR_RAND, ATTR_LOOP, ATTR_PROJ
+    ATTR_POOL, ATTR_UNPOOL, ATTR_SIZE, ATTR_TO, ATTR_RAND, ATTR_LOOP, ATTR_PROJ
 } AttrKind;
 typedef enum { GRAD_OWN, GRAD_ZERO, GRAD_NONE } GradKind;
 typedef enum {
@@ -203,6 +203,12 @@ typedef struct PoolDims {
 Val ir_pool(Graph *g, Op op, Val x, Val g_or_dy, PoolDims p); // 2nd may be NULL
 Val ir_sum_pool_dx(Graph *g, Val dy, PoolDims p, int64_t H, int64_t W);
 PoolDims ir_pool_dims(Val pool);
+/* Convolutions of an unpooled value, see ops.def. ph and pw count as in
+ * conv_dx; conv_dw_pooled has no padding. */
+typedef struct UnpoolDims { int64_t kh, kw, ph, pw, H, W, R, S; } UnpoolDims;
+Val ir_conv_dx_pooled(Graph *g, Val dy, Val w, Val place, UnpoolDims u);
+Val ir_conv_dw_pooled(Graph *g, Val x, Val dy, Val place, UnpoolDims u);
+UnpoolDims ir_unpool_dims(Val conv);
 Val ir_random(Graph *g, Op op, int64_t stream, Type type, const Val *keys,
               int nkeys);
 

@@ -300,6 +300,70 @@ bool shape_pool_dx(Infer *r)
     return pool_gives(r, r->out->shape, dy);
 }
 
+bool shape_pool_place(Infer *r)
+{
+    bool ok = shape_pool(r);
+
+    r->out->dt = DT_i32;
+    return ok;
+}
+
+/* Source k is dy of an unpooled value of O channels, the last one its places,
+ * the other one x or w. */
+static bool unpooled(Infer *r, int k)
+{
+    const int64_t *i = r->attr->i;
+    Type dy = r->src[k], place = r->src[2];
+
+    if (place.dt != DT_i32 || !dtype_real(dy.dt))
+        return misfit(r, "a real value and an int place expected");
+    if (i[0] < 1 || i[1] < 1)
+        return misfit(r, "the window is empty");
+    if (!shape_eq(dy.shape, place.shape))
+        return misfit(r, "shapes %s and %s differ", shape_str(dy.shape).s,
+                      shape_str(place.shape).s);
+    return has_rank(r, k, 3, "[Ho, Wo, O]");
+}
+
+bool shape_conv_dxp(Infer *r)
+{
+    const int64_t *i = r->attr->i;
+    Shape w = r->src[1].shape;
+
+    r->out->dt = r->src[0].dt;
+    r->out->batched = any_batched(r);
+    if (!has_attrs(r, 6) || !unpooled(r, 0) ||
+        !has_rank(r, 1, 4, "[O, R, S, C]") ||
+        !same_dtype(r, r->src[0], r->src[1]))
+        return false;
+    if (w.dim[0] != r->src[0].shape.dim[2])
+        return misfit(r, "numbers of channels differ: %s and %s",
+                      shape_str(r->src[0].shape).s, shape_str(w).s);
+    if (i[2] < 0 || i[3] < 0 || i[2] >= w.dim[1] || i[3] >= w.dim[2])
+        return misfit(r, "the padding is as wide as the window");
+    r->out->shape = shape_of(3, i[4], i[5], w.dim[3]);
+    return true;
+}
+
+bool shape_conv_dwp(Infer *r)
+{
+    const int64_t *i = r->attr->i;
+    Shape x = r->src[0].shape, dy = r->src[1].shape;
+
+    r->out->dt = r->src[0].dt;
+    if (!has_attrs(r, 4) || !has_rank(r, 0, 3, "[H, W, C]") ||
+        !unpooled(r, 1) || !same_dtype(r, r->src[0], r->src[1]))
+        return false;
+    if (r->src[0].batched != r->src[1].batched ||
+        r->src[1].batched != r->src[2].batched)
+        return misfit(r, "one value is per example and another is not");
+    if (i[2] < 1 || i[3] < 1 || x.dim[0] < dy.dim[0] * i[0] + i[2] - 1 ||
+        x.dim[1] < dy.dim[1] * i[1] + i[3] - 1)
+        return misfit(r, "taps lie outside of %s", shape_str(x).s);
+    r->out->shape = shape_of(4, dy.dim[2], i[2], i[3], x.dim[2]);
+    return true;
+}
+
 /* ---- draws and gradients ---- */
 
 bool shape_rand(Infer *r)

@@ -156,7 +156,7 @@ static bool takes_epilogue(Val core)
         return true;
     case LOWER_KERNEL:
         return core->op == OP_max_pool || core->op == OP_pool_gather ||
-               core->op == OP_sum_pool;
+               core->op == OP_sum_pool || core->op == OP_conv_dx_pooled;
     default:
         return false;
     }

@@ -60,6 +60,18 @@ static const char *conv_text(Arena *a, Shape w, Shape out)
                         (long long)w.dim[3], at);
 }
 
+/* As the convolution it is the adjoint of. */
+static const char *pooled_text(Arena *a, Val c)
+{
+    UnpoolDims u = ir_unpool_dims(c);
+    bool dx = c->op == OP_conv_dx_pooled;
+    const int64_t *dy = c->src[dx ? 0 : 1]->type.shape.dim;
+    const int64_t *w = (dx ? c->src[1] : c)->type.shape.dim;
+
+    return conv_text(a, shape_of(4, u.R, u.S, w[3], w[0]),
+                     shape_of(2, dy[0] * u.kh, dy[1] * u.kw));
+}
+
 static int64_t contracted(Val dot)
 {
     DotDims d = ir_dot_dims(dot);
@@ -89,6 +101,8 @@ static const char *kernel_name(Arena *a, const Kernel *k)
     case OP_conv_dx:
         return arena_printf(a, "conv_dx %s",
                             conv_text(a, c->src[1]->type.shape, in));
+    case OP_conv_dx_pooled: case OP_conv_dw_pooled:
+        return arena_printf(a, "%s %s", op, pooled_text(a, c));
     case OP_dot:
         if (ir_dot_dims(c).sum_batch)
             return arena_printf(a, "dot batch->%s", dims_text(a, out));
@@ -124,10 +138,17 @@ static double core_flops(Val c)
                             w[2]);
     case OP_conv_dw:
         return 2 * out * (double)(w[0] * w[1]);
-    case OP_max_pool: case OP_pool_gather: case OP_sum_pool: {
+    case OP_max_pool: case OP_pool_gather: case OP_sum_pool:
+    case OP_pool_place: {
         PoolDims p = ir_pool_dims(c);
         return out * (double)(p.kh * p.kw);
     }
+    case OP_conv_dx_pooled: // of the windows, half a ReLU let through
+        return (double)(shape_size(c->src[0]->type.shape) * w[1] * w[2] *
+                        w[3]);
+    case OP_conv_dw_pooled:
+        return (double)shape_size(c->src[1]->type.shape) * out /
+               (double)c->type.shape.dim[0];
     case OP_uniform: case OP_normal: case OP_permutation:
         return 10 * out;
     default:
@@ -199,7 +220,7 @@ static KernelKind kernel_kind(Val core)
     }
 }
 
-enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16 };
+enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16, TASK_CHANNELS = 8 };
 
 /* A shared result: rows of the first dim. */
 static int64_t shared_tasks(const Kernel *k)
@@ -208,6 +229,8 @@ static int64_t shared_tasks(const Kernel *k)
     int d = 0;
     double most = k->flops_call + TASK_EXAMPLES * k->flops_example;
 
+    if (k->core->op == OP_conv_dw_pooled)
+        return (s.dim[0] + TASK_CHANNELS - 1) / TASK_CHANNELS;
     if (k->kind == KERNEL_CONTRACT || k->kind == KERNEL_NEST ||
         k->kind == KERNEL_CALL)
         return 1;

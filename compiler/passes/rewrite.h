@@ -71,6 +71,7 @@ struct Rule {
 
 extern const Rule rules_exact[], rules_stable[], rules_fast[], rules_shape[],
     rules_slice[], rules_copy[], rules_reduce[], rules_batch[], rules_conv[],
+    rules_unpool[],
     rules_fold[], rules_merge[];
 
 /* Applies the sets (ends with NULL) everywhere until nothing changes. */

@@ -282,6 +282,37 @@ static void pool(Draw *w)
     }
 }
 
+/* Windows side by side, as many as fit. */
+static void unpool(Draw *w)
+{
+    int64_t kh = pick(w, 1, 3), kw = pick(w, 1, 3), R = pick(w, 1, 3);
+    int64_t S = pick(w, 1, 3), C = pick(w, 1, 20), O = pick(w, 1, 20);
+    Shape dy = shape_of(3, pick(w, 1, 3), pick(w, 1, 3), O);
+    int64_t H = dy.dim[0] * kh, W = dy.dim[1] * kw;
+    Attr *a = &w->attr;
+
+    push(a, kh);
+    push(a, kw);
+    if (w->op == OP_conv_dx_pooled) {
+        push(a, pick(w, 0, R - 1));
+        push(a, pick(w, 0, S - 1));
+        push(a, pick(w, 1, H + 2));
+        push(a, pick(w, 1, W + 2));
+        source(w, w->number, dy);
+        source(w, w->number, shape_of(4, O, R, S, C));
+    } else {
+        push(a, R);
+        push(a, S);
+        source(w, w->number, shape_of(3, H + R - 1 + pick(w, 0, 1),
+                                      W + S - 1 + pick(w, 0, 1), C));
+        source(w, w->number, dy);
+        w->src[1].batched = w->src[0].batched;
+    }
+    index_source(w, dy, 0, (double)(kh * kw - 1));
+    if (w->op == OP_conv_dw_pooled)
+        w->src[2].batched = w->src[0].batched;
+}
+
 static void rand_draw(Draw *w)
 {
     bool batched = pick(w, 0, 1);
@@ -310,6 +341,7 @@ static bool choose(Draw *w)
     case ATTR_DOT: dot(w); break;
     case ATTR_CONV: conv(w); break;
     case ATTR_POOL: pool(w); break;
+    case ATTR_UNPOOL: unpool(w); break;
     case ATTR_RAND: rand_draw(w); break;
     case ATTR_SIZE:
         if (w->op == OP_scatter_add)

@@ -388,7 +388,8 @@ bool gen_op(Gen *r, Op op)
     default:
         break;
     }
-    if (op_info[op].attr == ATTR_CONV || op_info[op].attr == ATTR_POOL)
+    if (op_info[op].attr == ATTR_CONV || op_info[op].attr == ATTR_POOL ||
+        op_info[op].attr == ATTR_UNPOOL)
         return gen_window(r, op);
     if (op_info[op].lower == LOWER_VIEW || op == OP_stop_gradient)
         return gen_view(r, op);

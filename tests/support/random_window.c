@@ -163,7 +163,50 @@ static bool pool(Gen *r, Op op)
     return gen_keep(r, k);
 }
 
+/* What the passes make these ops of: convolutions of a scatter, behind the
+ * mask of a ReLU or not. */
+static bool pooled(Gen *r, Op op)
+{
+    static const int64_t many[] = {1, 3, 5, 16, 33};
+    int64_t kh = gen_int(r, 2, 3), kw = gen_int(r, 2, 3);
+    int64_t n = gen_int(r, 1, 3), k = gen_int(r, 1, 3), p = k / 2;
+    int64_t O = many[gen_int(r, 0, 4)], C = many[gen_int(r, 0, 4)];
+    int64_t H = n * kh + gen_int(r, 0, 1), W = 2 * kw;
+    bool batched = gen_chance(r, 70) || op == OP_conv_dw_pooled;
+    ConvDims d = {1, 1, p, p, p, p};
+    PoolDims pool = {kh, kw, kh, kw, 0, 0, 0, 0};
+    Known x = gen_input(r, type_of(r->real, batched, shape_of(3, H, W, O)));
+    Known g = gen_input(r, type_of(r->real, batched,
+                                   shape_of(3, n, (int64_t)2, O)));
+    Known w = gen_input(r, type_of(r->real, false, shape_of(4, k, k, C, O)));
+    Known y = gen_input(r, type_of(r->real, batched,
+                                   shape_of(3, H - 2 * p + k - 1,
+                                            W - 2 * p + k - 1, C)));
+
+    r->pool.n -= 4;
+    Val s = ir_pool(r->g, OP_pool_scatter, x.v, g.v, pool);
+    if (gen_chance(r, 70)) {
+        Val zero = ir_like(r->g, s, 0);
+        s = ir_select(r->g, ir_lt(r->g, zero, x.v), s, zero);
+    }
+    if (op == OP_conv_dx_pooled)
+        return gen_keep(r, contracted(
+            ir_conv_dx(r->g, s, w.v, d, H - 2 * p + k - 1, W - 2 * p + k - 1),
+            g, w, (double)(k * k * O)));
+    if (op == OP_conv_dw_pooled)
+        return gen_keep(r, contracted(ir_conv_dw(r->g, y.v, s, d, k, k), y, g,
+                                      4 * (double)(n * 2)));
+    g.v = ir_reduce(r->g, OP_sum, s, (int[]){0, 1}, 2);
+    g.err = (double)(2 * n) * (g.err + g.size);
+    g.size *= (double)(2 * n);
+    g.bound *= (double)(2 * n);
+    g.exact = false;
+    return gen_keep(r, g);
+}
+
 bool gen_window(Gen *r, Op op)
 {
+    if (op_info[op].attr == ATTR_UNPOOL || op == OP_pool_place)
+        return pooled(r, op);
     return op_info[op].attr == ATTR_CONV ? conv(r, op) : pool(r, op);
 }
