@@ -1,5 +1,6 @@
 /*
- * vjp_loop.c -- the reverse of a loop with a count known when compiling.
+ * vjp_loop.c -- the reverse of a loop whose greatest count is known when
+ * compiling.
  *
  *     v_0 = init;  v_{i+1} = next(v_i, i, c)  for i = 0 .. n-1;  proj = v_n
  *
@@ -11,7 +12,9 @@
  * records what is needed of v_i at the start of each pass (a tape: a carried
  * buffer [n, ...] with put); the backward loop takes it and rebuilds from it
  * what its body needs. Being loops with constant counts, both can be
- * differentiated in turn. What the plain loop and the taped one have in
+ * differentiated in turn. Where a variable ends the loop, the second forward
+ * loop counts its passes, and the backward loop ends after as many. What the
+ * plain loop and the taped one have in
  * common is computed once after passes/loops.c.
  */
 #include "autodiff/walk.h"
@@ -39,6 +42,7 @@ typedef struct Back { // one loop being reversed
     Val *dc;     // [nc] what a pass adds to dc
     bool *taped; // [n] is v needed
     Val *tape;   // [n]
+    Val passes;  // how many there were; NULL: count
 } Back;
 
 /* Variables whose adjoint can be other than 0: those with a cotangent, and
@@ -147,9 +151,9 @@ static bool run_taped(Back *b)
 {
     Loop *l = b->l;
     int n = l->n, *of = NEW_N(b->tmp, int, l->n + 1);
-    Val *init = NEW_N(b->tmp, Val, 2 * l->n + 1);
-    Val *next = NEW_N(b->tmp, Val, 2 * l->n + 1);
-    Type *type = NEW_N(b->tmp, Type, 2 * l->n + 1);
+    Val *init = NEW_N(b->tmp, Val, 2 * l->n + 2);
+    Val *next = NEW_N(b->tmp, Val, 2 * l->n + 2);
+    Type *type = NEW_N(b->tmp, Type, 2 * l->n + 2);
 
     for (int k = 0; k < l->n; k++) {
         init[k] = l->init[k];
@@ -162,10 +166,17 @@ static bool run_taped(Back *b)
         type[n] = init[n]->type;
         of[n++ - l->n] = k;
     }
-    if (n == l->n)
+    if (n == l->n && l->until < 0)
         return true;
+    int passes = n;
+    if (l->until >= 0) {
+        init[n] = ir_const(b->g, DT_i32, 0);
+        type[n] = init[n]->type;
+        n++;
+    }
 
     Loop *to = ir_loop_open(b->g, l->count, init, n, type, l->depth, l->span);
+    to->until = l->until;
     Subst *s = ir_subst_new(b->g, b->tmp, l->depth);
     ir_subst_set(s, l->index, to->index);
     for (int k = 0; k < l->n; k++) {
@@ -174,12 +185,16 @@ static bool run_taped(Back *b)
     }
     for (int k = 0; k < l->n; k++)
         next[k] = ir_subst(s, l->next[k]);
-    for (int k = l->n; k < n; k++)
+    for (int k = l->n; k < passes; k++)
         next[k] = ir_op3(b->g, OP_put, to->var[k], to->index,
                          to->var[of[k - l->n]]);
+    if (passes < n)
+        next[passes] = ir_add(b->g, to->index, ir_const(b->g, DT_i32, 1));
     Val node = ir_loop_close(b->g, to, next);
-    for (int k = l->n; k < n; k++)
+    for (int k = l->n; k < passes; k++)
         b->tape[of[k - l->n]] = ir_proj(b->g, node, k);
+    if (passes < n)
+        b->passes = ir_proj(b->g, node, passes);
     return true;
 }
 
@@ -201,8 +216,12 @@ static void run_back(Back *b)
     Graph *g = b->g;
     Loop *l = b->l;
     int n = 0;
-    Val *init = NEW_N(b->tmp, Val, l->n + b->nc + 1);
-    Type *type = NEW_N(b->tmp, Type, l->n + b->nc + 1);
+    Val *init = NEW_N(b->tmp, Val, l->n + b->nc + 2);
+    Type *type = NEW_N(b->tmp, Type, l->n + b->nc + 2);
+    Val zero = ir_const(g, DT_i32, 0), one = ir_const(g, DT_i32, 1);
+    Val last = b->passes ? ir_sub(g, b->passes, one)
+                         : ir_const(g, DT_i32, (double)b->count - 1);
+    int until = -1;
 
     for (int k = 0; k < l->n; k++)
         if (b->live[k])
@@ -211,12 +230,17 @@ static void run_back(Back *b)
     for (int k = 0; k < b->nc; k++)
         if (b->dc[k])
             init[n++] = zero_like(g, b->c[k]);
+    if (b->passes) {
+        until = n;
+        init[n++] = ir_le(g, b->passes, zero);
+    }
     for (int k = 0; k < n; k++)
         type[k] = init[k]->type;
 
     int depth = back_depth(b), at = 0;
     Loop *to = ir_loop_open(g, l->count, init, n, type, depth, l->span);
-    Val pass = ir_sub(g, ir_const(g, DT_i32, (double)b->count - 1), to->index);
+    to->until = until;
+    Val pass = ir_sub(g, last, to->index);
     Subst *s = ir_subst_new(g, b->tmp, depth);
     Val *next = init;
 
@@ -239,6 +263,9 @@ static void run_back(Back *b)
             next[n] = ir_add(g, to->var[n], ir_subst(s, b->dc[k]));
             n++;
         }
+
+    if (until >= 0)
+        next[n++] = ir_le(g, last, to->index);
 
     Val node = ir_loop_close(g, to, next);
     n = 0;

@@ -225,6 +225,14 @@ static void host_loop(Host *h, const Step *s)
     }
     l = emit_loop(e, h->fn, emit_int(e, 0), count, 1, "pass");
     l.unroll_off = true;
+    if (s->until) {
+        LLVMBasicBlockRef go = host_block(e, h->fn, "go");
+        LLVMValueRef end = LLVMBuildLoad2(e->b, e->i8, address(h, s->until),
+                                          "");
+
+        LLVMBuildCondBr(e->b, host_is_set(e, end), l.after, go);
+        LLVMPositionBuilderAtEnd(e->b, go);
+    }
     if (s->index)
         LLVMBuildStore(e->b, LLVMBuildTrunc(e->b, l.i, e->i32, ""),
                        address(h, s->index));

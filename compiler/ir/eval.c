@@ -143,6 +143,8 @@ static void run_loop(Eval *e, Loop *l)
     for (int k = 0; k < l->n; k++)
         copy(&e->val[l->var[k]->id], &e->val[l->init[k]->id]);
     for (double t = 0; t < count; t++) {
+        if (l->until >= 0 && e->val[l->var[l->until]->id].at[0] != 0)
+            break;
         e->val[l->index->id].at[0] = t;
         for (int k = 0; k < body->n; k++)
             compute(e, body->v[k]);

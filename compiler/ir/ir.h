@@ -111,7 +111,8 @@ struct Node {
  * A counted loop. Before the first pass var[k] = init[k]; after each pass
  * var[k] = next[k], all at once; proj k of the loop node is the last var[k],
  * which is init[k] if count <= 0. `count` is a shared i32 scalar and may be a
- * run-time value. A var has the type of its next; the init is widened to it
+ * run-time value. A loop may have one variable that ends it: a shared bool
+ * that is looked at before each pass; `count` is then the most passes. A var has the type of its next; the init is widened to it
  * by the builder (spread, broadcast).
  */
 struct Loop {
@@ -121,6 +122,7 @@ struct Loop {
                  // open loop it was opened in
     int n;
     Val count;
+    int until; // the variable that ends it when true; -1: none
     Val *init, *var, *next; // [n]
     Val index;              // loopvar -1
     Val node;               // the OP_loop node once closed

@@ -44,6 +44,7 @@ Loop *ir_loop_open(Graph *g, Val count, const Val *init, int n,
             l->outer = g->open.at[k];
     l->n = n;
     l->count = count;
+    l->until = -1;
     l->init = NEW_N(g->unit, Val, n);
     l->var = NEW_N(g->unit, Val, n);
     l->next = NEW_N(g->unit, Val, n);

@@ -164,7 +164,10 @@ static void put_loop(Print *p, Val v, int by)
     fprintf(p->out, " %%%u index %%%u", number(p, l->count),
             define(p, l->index));
     put_name(p, l->index->name);
-    fprintf(p->out, " depth %d {\n", l->depth);
+    fprintf(p->out, " depth %d", l->depth);
+    if (l->until >= 0)
+        fprintf(p->out, " until %d", l->until);
+    fputs(" {\n", p->out);
     for (int k = 0; k < l->n; k++) {
         indent(p, by + 1);
         fprintf(p->out, "carry %%%u = %%%u : %s", define(p, l->var[k]),

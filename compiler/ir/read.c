@@ -225,6 +225,7 @@ static void read_loop(Read *r, uint32_t number)
     const char *index_name = read_string(r);
     read_expect(r, "depth");
     int64_t depth = read_int(r);
+    int64_t until = read_is(r, "until") ? read_int(r) : -1;
     read_expect(r, "{");
     if (!r->bad && !type_eq(count->type, type_of(DT_i32, false, shape_of(0))))
         read_wrong(r, "the count is %s", type_text(r->unit, count->type));
@@ -236,6 +237,14 @@ static void read_loop(Read *r, uint32_t number)
         r->bad ? NULL : read_header(r, count, (int)depth, index, index_name);
     if (r->bad)
         return;
+    if (until >= l->n || until < -1 ||
+        (until >= 0 && !type_eq(l->var[until]->type,
+                                type_of(DT_bool, false, shape_of(0))))) {
+        read_wrong(r, "%lld is no variable that can end the loop",
+                   (long long)until);
+        return;
+    }
+    l->until = (int)until;
     r->loop = l;
     if (!read_lines(r))
         return;

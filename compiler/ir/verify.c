@@ -111,6 +111,10 @@ static bool loop_ok(Verify *c, Val v)
         return illegal(c, v, "loop and node do not belong together");
     if (!type_eq(l->count->type, type_of(DT_i32, false, shape_of(0))))
         return illegal(c, v, "the count is no shared i32 scalar");
+    if (l->until >= l->n ||
+        (l->until >= 0 && !type_eq(l->var[l->until]->type,
+                                   type_of(DT_bool, false, shape_of(0)))))
+        return illegal(c, v, "the variable that ends it is no shared bool");
     if (v->region && v->region->depth >= l->depth)
         return illegal(c, v, "not deeper than the loop around it");
     for (int k = 0; k < l->n; k++) {

@@ -65,10 +65,14 @@ static void walk_steps(Times *t, const Steps *s)
                 touch(t, st->count);
             if (st->index)
                 touch(t, st->index);
+            if (st->until)
+                touch(t, st->until);
             walk_steps(t, st->body);
             t->now++;
             if (st->index)
                 touch(t, st->index);
+            if (st->until)
+                touch(t, st->until);
             close_loop(t, begin);
             break;
         }

@@ -152,6 +152,7 @@ struct Step {
     Loop *loop;          // LOOP
     Buffer *count;       // LOOP: i32 scalar, or NULL: trip
     int64_t trip;
+    Buffer *until;       // LOOP: a bool that ends it when true, or NULL
     Buffer *index;       // LOOP: i32 scalar buffer of the index, or NULL
     Steps *body;         // LOOP; carried variables are copied or swapped inside
     Buffer *from, *to;   // COPY (same size)

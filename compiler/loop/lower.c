@@ -50,6 +50,8 @@ static void reach_sources(Reached *r, Val v)
     switch (v->op) {
     case OP_loop:
         reach(r, v->attr.loop->count);
+        if (v->attr.loop->until >= 0)
+            reach_var(r, v->attr.loop, v->attr.loop->until);
         break;
     case OP_proj:
         reach(r, v->src[0]);

@@ -197,6 +197,8 @@ static void add_loop(Region *r, Val v)
         st.trip = (int64_t)l->count->attr.f;
     else
         st.count = fact_of(lo, l->count)->buf;
+    if (l->until >= 0)
+        st.until = fact_of(lo, l->var[l->until])->buf;
     if (fact_of(lo, l->index)->v)
         st.index = fact_of(lo, l->index)->buf;
     order_region(lo, l, st.body);

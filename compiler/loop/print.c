@@ -147,6 +147,8 @@ static void print_steps(FILE *out, const Steps *s, int indent)
                         (long long)st->trip);
             if (st->index)
                 fprintf(out, ", index b%d", st->index->id);
+            if (st->until)
+                fprintf(out, ", until b%d", st->until->id);
             fprintf(out, "\n");
             print_steps(out, st->body, indent + 2);
             break;

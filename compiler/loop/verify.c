@@ -81,6 +81,8 @@ static void run_steps(Check *c, const Steps *s)
             if (st->count)
                 read_buffer(c, st->count);
             for (int pass = 0; pass < 2; pass++) {
+                if (st->until)
+                    read_buffer(c, st->until);
                 if (st->index)
                     write_buffer(c, st->index);
                 run_steps(c, st->body);

@@ -87,7 +87,8 @@ static bool unloop(Change *c, Use *u)
     Graph *g = c->f->g;
     Val *to = l->init;
 
-    if (l->count->op != OP_const || l->count->attr.f > 1)
+    if (l->count->op != OP_const || l->count->attr.f > 1 ||
+        (l->count->attr.f == 1 && l->until >= 0))
         return false;
     if (l->count->attr.f == 1) {
         Subst *s = ir_subst_new(g, c->tmp, 0);
@@ -138,10 +139,13 @@ static bool shrink(Change *c, Use *u)
     int n = 0;
 
     memcpy(keep, u->used, sizeof *keep * (size_t)l->n);
+    if (l->until >= 0)
+        keep[l->until] = true;
     find_needed(c, l, keep);
     for (int k = 0; k < l->n; k++) {
         to[k] = l->init[k];
-        keep[k] = keep[k] && l->next[k] != l->var[k];
+        keep[k] = k == l->until ||
+                  (keep[k] && l->next[k] != l->var[k]);
         if (!keep[k])
             continue;
         init[n] = l->init[k];
@@ -155,6 +159,8 @@ static bool shrink(Change *c, Use *u)
         ir_subst_set(s, l->index, m->index);
         for (int k = 0, at = 0; k < l->n; k++) {
             ir_subst_set(s, l->var[k], keep[k] ? m->var[at] : l->init[k]);
+            if (k == l->until)
+                m->until = at;
             if (keep[k])
                 ir_origin(g, m->var[at++], l->var[k]->span, l->var[k]->name);
         }
@@ -224,6 +230,7 @@ static void build_merged(Change *c, Merge *m, Val *to_a, Val *to_b)
     }
 
     Loop *to = ir_loop_open(g, a->count, x, n, type, depth, a->span);
+    to->until = a->until;
     Subst *sa = over(c, a, to), *sb = over(c, b, to);
     n = a->n;
     for (int k = 0; k < a->n; k++) {
@@ -247,13 +254,21 @@ static void build_merged(Change *c, Merge *m, Val *to_a, Val *to_b)
         to_b[k] = ir_proj(g, node, m->twin[k] >= 0 ? m->twin[k] : n++);
 }
 
+/* Do both end in the same pass? */
+static bool end_together(const Merge *m)
+{
+    int until = m->b->until;
+
+    return until < 0 ? m->a->until < 0 : m->twin[until] == m->a->until;
+}
+
 static bool merge(Change *c, Use *u, Use *v)
 {
     Merge m = {.a = u->l, .b = v->l};
     bool whole = true;
 
     if (m.a->count != m.b->count || m.a->node->region != m.b->node->region ||
-        !find_twins(c, &m) || ir_reaches(m.a->node, m.b->node) ||
+        !find_twins(c, &m) || !end_together(&m) || ir_reaches(m.a->node, m.b->node) ||
         ir_reaches(m.b->node, m.a->node))
         return false;
 

@@ -177,6 +177,8 @@ static bool read_times(Elab *e, Solve *s, const Ast *x)
 /* --- method and settings ------------------------------------------------- */
 
 static const char *const gradients[] = {"unrolled", "checkpointed"};
+static const char *const controls[] = {"i", "pi", "pid"};
+static const char *const norms[] = {"example", "batch"};
 
 static void unknown(Elab *e, Span at, const char *what, const char *name,
                     const char *const *known, int n)
@@ -249,9 +251,34 @@ static bool read_steps(Elab *e, Solve *s, const Arg *x)
     return false;
 }
 
+static bool read_max_steps(Elab *e, Solve *s, const Arg *x)
+{
+    if (!need_int(e, x, "the greatest number of steps", &s->max_steps))
+        return false;
+    if (s->max_steps >= 1 && s->max_steps <= 100000000)
+        return true;
+    sema_error(e, x->span, "there may be 1 to 100000000 steps, not %lld",
+               (long long)s->max_steps);
+    return false;
+}
+
+static bool read_memory(Elab *e, Solve *s, const Arg *x)
+{
+    if (!need_int(e, x, "the number of states kept", &s->memory))
+        return false;
+    if (s->memory >= 2)
+        return true;
+    sema_error(e, x->span, "a checkpointed gradient keeps at least 2 states");
+    return false;
+}
+
 static bool read_setting(Elab *e, Solve *s, const Ast *arg)
 {
-    static const char *const known[] = {"step", "steps", "gradient", "memory"};
+    static const char *const known[] = {
+        "step", "steps", "memory", "rtol", "atol", "first_step", "min_step",
+        "max_steps", "gradient", "control", "norm"};
+    double *const number[] = {&s->step, NULL, NULL, &s->rtol, &s->atol,
+                              &s->first_step, &s->min_step, NULL};
     int word;
 
     if (arg->kind != AST_arg || arg->text == NULL) {
@@ -265,6 +292,18 @@ static bool read_setting(Elab *e, Solve *s, const Ast *arg)
         s->gradient = (SolveGradient)word;
         return true;
     }
+    if (strcmp(arg->text, "control") == 0) {
+        if (!read_word(e, arg, controls, ARRAY_LEN(controls), &word))
+            return false;
+        s->control = (SolveControl)word;
+        return true;
+    }
+    if (strcmp(arg->text, "norm") == 0) {
+        if (!read_word(e, arg, norms, ARRAY_LEN(norms), &word))
+            return false;
+        s->whole_batch = word == 1;
+        return true;
+    }
     for (word = 0; word < (int)ARRAY_LEN(known); word++)
         if (strcmp(arg->text, known[word]) == 0)
             break;
@@ -276,20 +315,12 @@ static bool read_setting(Elab *e, Solve *s, const Ast *arg)
     v.v = draw_settle(e, v.v, NULL);
     if (v.v.kind == V_POISON)
         return false;
-    switch (word) {
-    case 0:
-        return positive(e, &v, "the step", &s->step);
-    case 1:
-        return read_steps(e, s, &v);
-    default:
-        if (!need_int(e, &v, "the number of states kept", &s->memory))
-            return false;
-        if (s->memory >= 2)
-            return true;
-        sema_error(e, v.span, "a checkpointed gradient keeps at least 2 "
-                              "states");
-        return false;
-    }
+    if (number[word])
+        return positive(e, &v, arena_printf(e->a, "\"%s\"", arg->text),
+                        number[word]);
+    return word == 1   ? read_steps(e, s, &v)
+           : word == 2 ? read_memory(e, s, &v)
+                       : read_max_steps(e, s, &v);
 }
 
 /* A name of the table, or a string that is one. */
@@ -325,6 +356,64 @@ static bool read_name(Elab *e, Solve *s, const Ast *x)
     return false;
 }
 
+static bool misplaced(Elab *e, const Solve *s, Span at, const char *name,
+                      const char *where)
+{
+    sema_error(e, at, "\"%s\" belongs to %s", name, where);
+    sema_help(e, "%s(step: 0.05) has fixed steps, %s(rtol: 1e-3) adaptive ones",
+              s->method->name, s->method->name);
+    return false;
+}
+
+static bool fixed_fits(Elab *e, const Solve *s, const Ast *x)
+{
+    bool count = s->steps.v.kind != V_ABSENT;
+
+    if ((s->step > 0) == count) {
+        sema_error(e, x->span, count ? "both a step and a number of steps are "
+                                       "given"
+                                     : "the length of the steps is missing");
+        sema_help(e, "write %s(step: 0.05), or %s(steps: 20)%s",
+                  s->method->name, s->method->name,
+                  s->method->lower ? ", or let an error choose it: rtol: 1e-3"
+                                   : "");
+        return false;
+    }
+    if (s->memory && s->gradient != GRADIENT_CHECKPOINTED) {
+        sema_error(e, x->span, "\"memory\" belongs to gradient: checkpointed");
+        return false;
+    }
+    if (s->first_step > 0 || s->min_step > 0 || s->max_steps)
+        return misplaced(e, s, x->span, s->first_step > 0 ? "first_step"
+                         : s->min_step > 0 ? "min_step" : "max_steps",
+                         "adaptive steps");
+    return true;
+}
+
+/* Missing tolerances are 1e-3 and 1e-6, as in other solvers. */
+static bool adaptive_fits(Elab *e, Solve *s, const Ast *x)
+{
+    if (s->step > 0 || s->steps.v.kind != V_ABSENT)
+        return misplaced(e, s, x->span, s->step > 0 ? "step" : "steps",
+                         "fixed steps");
+    if (s->memory)
+        return misplaced(e, s, x->span, "memory", "fixed steps");
+    if (s->method->lower == 0) {
+        sema_error(e, x->span, "%s has no error estimate to choose steps by",
+                   s->method->name);
+        sema_help(e, "heun, bosh3, dopri5, tsit5 and dopri8 have one");
+        return false;
+    }
+    s->adaptive = true;
+    if (s->rtol == 0)
+        s->rtol = 1e-3;
+    if (s->atol == 0)
+        s->atol = 1e-6;
+    if (s->max_steps == 0)
+        s->max_steps = STEPS_DEFAULT;
+    return true;
+}
+
 static bool read_method(Elab *e, Solve *s, const Ast *x)
 {
     bool call = x->kind == AST_call;
@@ -334,20 +423,8 @@ static bool read_method(Elab *e, Solve *s, const Ast *x)
     for (int k = 1; call && k < x->n; k++)
         if (!read_setting(e, s, x->kid[k]))
             return false;
-    bool count = s->steps.v.kind != V_ABSENT;
-    if ((s->step > 0) == count) {
-        sema_error(e, x->span, count ? "both a step and a number of steps are "
-                                       "given"
-                                     : "the length of the steps is missing");
-        sema_help(e, "write %s(step: 0.05), or %s(steps: 20)", s->method->name,
-                  s->method->name);
-        return false;
-    }
-    if (s->memory && s->gradient != GRADIENT_CHECKPOINTED) {
-        sema_error(e, x->span, "\"memory\" belongs to gradient: checkpointed");
-        return false;
-    }
-    return true;
+    return s->rtol > 0 || s->atol > 0 ? adaptive_fits(e, s, x)
+                                      : fixed_fits(e, s, x);
 }
 
 /* --- the result ---------------------------------------------------------- */
@@ -395,13 +472,20 @@ static Value result(Elab *e, const Solve *s,
     return v;
 }
 
+static bool adaptive(Elab *e, Solve *s, Value *y, Value *rows)
+{
+    if (!solve_begin(e, s, y) || !solve_adaptive(e, s, y, rows, &s->run))
+        return false;
+    return true;
+}
+
 Value solve_value(Elab *e, const Ast *x)
 {
     Solve *s = NEW(e->a, Solve);
     Value rows[COMPONENTS_MAX];
 
     *s = (Solve){.ast = x, .at = x->span, .time_formal = -1,
-                 .steps = {.v = ABSENT}};
+                 .steps = {.v = ABSENT}, .control = CONTROL_I};
     if (e->entry == NULL)
         return sema_error(e, x->span, "solve runs in the compiled program; a "
                                       "const is known when compiling");
@@ -418,7 +502,8 @@ Value solve_value(Elab *e, const Ast *x)
         return sema_error(e, x->span, "more than %d nested loops", LOOPS_MAX);
     Value (*out)[COMPONENTS_MAX] =
         arena_alloc(e->a, sizeof *out * (size_t)s->ntime);
-    if (!solve_fixed(e, s, out, rows))
+    if (s->adaptive ? !adaptive(e, s, out[s->ntime - 1], rows)
+                    : !solve_fixed(e, s, out, rows))
         return POISON;
     return result(e, s, (const Value(*)[COMPONENTS_MAX])out, rows);
 }

@@ -5,6 +5,8 @@
  *   solve_rates.c   the rates at a state and time; the types of the state
  *   solve_step.c    one Runge-Kutta step
  *   solve_fixed.c   steps of one length, as loops of the program
+ *   solve_adapt.c   steps that follow an error estimate (solve_adapt.h)
+ *   solve_control.c how long those are
  */
 #ifndef RNN_SEMA_SOLVE_H
 #define RNN_SEMA_SOLVE_H
@@ -12,10 +14,21 @@
 #include "sema/elab.h"
 #include "sema/tableau.h"
 
-enum { COMPONENTS_MAX = 16, TIMES_MAX = 10000 };
+enum { COMPONENTS_MAX = 16, TIMES_MAX = 10000, STEPS_DEFAULT = 1000 };
 
 typedef enum { GRADIENT_UNROLLED, GRADIENT_CHECKPOINTED, GRADIENT_ADJOINT
 } SolveGradient;
+
+typedef enum { CONTROL_I, CONTROL_PI, CONTROL_PID } SolveControl;
+
+typedef enum { // how far a solve with adaptive steps has got
+    SOLVE_GOING, SOLVE_DONE, SOLVE_NOT_FINITE, SOLVE_STEP_SMALL
+} SolveStatus;
+
+typedef struct Run {
+    Value status, steps, tries; // i32: SolveStatus; accepted; attempted
+    Value tau, h, start, way;   // f64: where it stood, see solve_adapt.c
+} Run;
 
 typedef struct Solve {
     const Ast *ast;
@@ -42,9 +55,14 @@ typedef struct Solve {
 
     // settings
     bool adaptive;
+    double rtol, atol, first_step, min_step; // 0: not given
+    int64_t max_steps;
+    SolveControl control;
+    bool whole_batch; // one step for all examples
     double step;  // 0: not given
     Arg steps;    // absent: not given
     SolveGradient gradient;
+    Run run;        // of adaptive steps
     int64_t memory; // states a checkpointed gradient may hold; 0: its choice
 } Solve;
 
@@ -71,5 +89,13 @@ Value step_add(Elab *e, const Solve *s, Value y, Value sum, int c);
  * rows[component] is not absent after it, as its rows. */
 bool solve_fixed(Elab *e, Solve *s, Value (*out)[COMPONENTS_MAX],
                  Value *rows);
+
+/* The initial state in the types of the components. */
+bool solve_begin(Elab *e, Solve *s, Value *y);
+/* [times] rows in the type of component c, all of them y. */
+Value solve_rows(Elab *e, const Solve *s, int c, Val y);
+
+/* solve_adapt.c: y from the initial state to the last time; rows as above. */
+bool solve_adaptive(Elab *e, Solve *s, Value *y, Value *rows, Run *run);
 
 #endif

@@ -242,7 +242,7 @@ static bool equal_intervals(Elab *e, Solve *s)
     return first != 0;
 }
 
-static Val rows_of(Elab *e, const Solve *s, int c, Val y)
+Value solve_rows(Elab *e, const Solve *s, int c, Val y)
 {
     Shape shape = s->type[c].shape;
 
@@ -251,9 +251,10 @@ static Val rows_of(Elab *e, const Solve *s, int c, Val y)
         shape.dim[k] = shape.dim[k - 1];
     shape.dim[0] = s->ntime;
     if (!size_ok(e, s->at, shape))
-        return NULL;
+        return POISON;
     Val rows = node_broadcast(e, s->at, y, shape);
-    return rows && s->type[c].batched ? ir_spread(e->g, rows) : rows;
+    return value_tensor(rows && s->type[c].batched ? ir_spread(e->g, rows)
+                                                   : rows);
 }
 
 /* Writes row i + 1 of each component after interval i. */
@@ -269,7 +270,7 @@ static bool march_rows(Elab *e, Solve *s, Value *y, Value *rows)
     for (int c = 0; c < n; c++) {
         init[c] = y[c].val;
         type[c] = s->type[c];
-        init[n + c] = rows_of(e, s, c, y[c].val);
+        init[n + c] = solve_rows(e, s, c, y[c].val).val;
         if (init[n + c] == NULL)
             return false;
         type[n + c] = init[n + c]->type;
@@ -299,7 +300,7 @@ static bool march_rows(Elab *e, Solve *s, Value *y, Value *rows)
 
 /* --- */
 
-static bool begin(Elab *e, Solve *s, Value *y)
+bool solve_begin(Elab *e, Solve *s, Value *y)
 {
     for (int c = 0; c < s->n; c++) {
         y[c] = value_tensor(node_convert(e, s->init[c].span, &s->init[c].v,
@@ -315,7 +316,7 @@ bool solve_fixed(Elab *e, Solve *s, Value (*out)[COMPONENTS_MAX],
 {
     Value y[COMPONENTS_MAX];
 
-    if (!begin(e, s, y))
+    if (!solve_begin(e, s, y))
         return false;
     for (int c = 0; c < s->n; c++) {
         out[0][c] = y[c];
