@@ -265,6 +265,11 @@ static RnnStatus run(Attack *a, RnnError *err)
     rnn_progress_start(&g, a->s->f, 0, a->n, 1);
     for (int64_t at = 0; at < a->n; at += a->batch) {
         one_batch(a, at, a->n - at < a->batch ? a->n - at : a->batch);
+        st = rnn_run_failed(&a->run, err);
+        if (st == RNN_OK && a->net)
+            st = rnn_run_failed(&a->net_run, err);
+        if (st != RNN_OK)
+            return st;
         if (at + a->batch < a->n && rnn_progress_due(&g))
             rnn_progress_show(&g, at + a->batch, a->e->name, "");
     }

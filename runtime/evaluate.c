@@ -170,8 +170,9 @@ static RnnStatus fill(Table *t, RnnError *err)
         one_batch(t, &run, 0, 1);
     } else if (st == RNN_OK) {
         rnn_progress_start(&g, t->s->f, 0, t->n, 1);
-        for (int64_t at = 0; at < t->n; at += batch) {
+        for (int64_t at = 0; at < t->n && st == RNN_OK; at += batch) {
             one_batch(t, &run, at, t->n - at < batch ? t->n - at : batch);
+            st = rnn_run_failed(&run, err);
             if (at + batch < t->n && rnn_progress_due(&g))
                 rnn_progress_show(&g, at + batch, t->e->name, "");
         }

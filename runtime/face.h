@@ -167,6 +167,7 @@ typedef struct RnnRun {
     /* other[k - 1][i]: which is the k-th other example of the i-th. NULL: the
      * k-th next one in the order of the data. */
     int32_t *const *other;
+    RnnFailure failure; // of the calls so far
 } RnnRun;
 
 /* Allocates all buffers for up to `batch` examples; options are set. */
@@ -183,6 +184,8 @@ void rnn_run_call(RnnRun *r);
 /* Calls with the inputs and outputs as they are: the variables of the last
  * rnn_run_call, or what the caller put in their place. */
 void rnn_run_again(RnnRun *r);
+/* solved.c: an error if a solve in one of the calls so far failed. */
+RnnStatus rnn_run_failed(const RnnRun *r, RnnError *err);
 /* Random examples in the declared ranges, where there is no data set. */
 void rnn_run_make_up(RnnRun *r, int64_t n);
 /* The declaration of the field that input i is, or NULL. */

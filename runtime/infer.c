@@ -200,6 +200,8 @@ static RnnStatus infer(Infer *x, RnnError *err)
     rnn_progress_start(&g, x->s->f, 0, x->n, 1);
     for (int64_t at = 0; at < x->n; at += batch) {
         one_batch(x, at, x->n - at < batch ? x->n - at : batch);
+        if ((st = rnn_run_failed(&x->run, err)) != RNN_OK)
+            return st;
         if (at + batch < x->n && rnn_progress_due(&g))
             rnn_progress_show(&g, at + batch, x->e->name, "");
     }

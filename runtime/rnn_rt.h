@@ -110,6 +110,20 @@ typedef struct RnnKernelInfo {
     double runs;       // in which the above is done
 } RnnKernelInfo;
 
+/* Why a solve with adaptive steps did not arrive: the first example of a call
+ * that failed. */
+typedef enum {
+    RNN_SOLVE_GOING, RNN_SOLVE_DONE, RNN_SOLVE_NOT_FINITE, RNN_SOLVE_STEP_SMALL
+} RnnSolveCode; // GOING: there were no more steps
+enum { RNN_SOLVE_NUMBERS = 6 };
+typedef struct RnnFailure {
+    int32_t code, kernel; // RNN_SOLVE_DONE: none; kernel: whose place it is
+    int64_t example;      // its number in the data; -1: of no example
+    // time, step, attempted steps, component of the state that changes most
+    // over its tolerance, its element, number of components
+    double number[RNN_SOLVE_NUMBERS];
+} RnnFailure;
+
 typedef struct RnnPool RnnPool;
 typedef struct RnnCall {
     int64_t n;             // examples in this batch, >= 1
@@ -126,6 +140,7 @@ typedef struct RnnCall {
     int32_t pad;
     double *kernel_ns;     // bench: add the time of each kernel here, or NULL
     int64_t *kernel_runs;  // bench: count the runs of each kernel, or NULL
+    RnnFailure *failure;   // room for one, or NULL
 } RnnCall;
 
 typedef void RnnEntryFn(RnnCall *call);
@@ -252,6 +267,14 @@ void rnn_fill_normal(const RnnCall *call, void *dst, int32_t dt,
 void rnn_fill_permutation(const RnnCall *call, int32_t *dst, int64_t examples,
                           int64_t count, int64_t stream, const int32_t *key,
                           int32_t nkey);
+
+/* solved.c. dst[i] = (code == RNN_SOLVE_DONE) for n examples (n = 0: one
+ * shared value); the first other code goes to call->failure, with its
+ * RNN_SOLVE_NUMBERS numbers. The steps lead to those of the next example, 0
+ * where all examples share them. */
+void rnn_solved(RnnCall *call, int32_t kernel, const int32_t *code,
+                int64_t code_step, const double *number, int64_t number_step,
+                uint8_t *dst, int64_t n);
 
 /* probe.c. Called after each kernel while call->probe: notes the first kernel
  * whose result holds a NaN or infinity. */

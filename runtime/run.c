@@ -91,7 +91,8 @@ static double buffer_bytes(const RnnEntry *e, int64_t batch)
 RnnStatus rnn_run_open(RnnRun *r, RnnSession *s, const RnnEntry *e,
                        int64_t batch, RnnError *err)
 {
-    *r = (RnnRun){.s = s, .e = e, .batch = batch};
+    *r = (RnnRun){.s = s, .e = e, .batch = batch,
+                  .failure = {.code = RNN_SOLVE_DONE}};
     RnnStatus st = rnn_session_arena(s, e, batch, buffer_bytes(e, batch), err);
 
     if (st != RNN_OK)
@@ -217,6 +218,7 @@ void rnn_run_again(RnnRun *r)
                     s->arena_of != r->e;
     s->arena_of = r->e;
     r->call.bad_kernel = -1;
+    r->call.failure = &r->failure;
     r->e->fn(&r->call);
 }
 

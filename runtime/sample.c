@@ -56,6 +56,8 @@ static RnnStatus sample(Sample *x, RnnError *err)
 
         rnn_run_load_range(&x->run, NULL, at, n);
         rnn_run_call(&x->run);
+        if ((st = rnn_run_failed(&x->run, err)) != RNN_OK)
+            return st;
         rnn_scores_add(&x->scores, &x->run, n);
         for (int o = 0; s->f->out && o < x->e->nout; o++)
             rnn_results_put(&x->res, x->array[o], &x->e->output[o].type, at, n,

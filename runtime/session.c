@@ -95,6 +95,7 @@ RnnStatus rnn_session_init(RnnSession *s, RnnError *err)
     if (st == RNN_OK) {
         rnn_run_load(&r, NULL, &zero, 1);
         rnn_run_call(&r);
+        st = rnn_run_failed(&r, err);
         for (int o = 0; o < e->nout; o++)
             if (e->output[o].kind == RNN_OUT_VAR && !e->output[o].inplace) {
                 int v = e->output[o].ref;

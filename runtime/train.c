@@ -106,12 +106,15 @@ static RnnStatus step(Train *t, bool *undone, RnnError *err)
     r->clock[RNN_CLOCK_EPOCH] = (int32_t)at->epoch;
     rnn_orders_load(t, b);
     rnn_run_call(r);
+    RnnStatus st = rnn_run_failed(r, err);
+    if (st != RNN_OK)
+        return st;
     why = fault(t);
     *undone = why && at->back;
     if (*undone)
         return rnn_roll_back(t, why, err);
     if (why) {
-        RnnStatus st = rnn_blame(r, at, err);
+        st = rnn_blame(r, at, err);
         size_t n = strlen(err->text);
 
         if (access(t->path, F_OK) == 0)

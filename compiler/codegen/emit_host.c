@@ -200,6 +200,27 @@ static void host_draw(Host *h, const Kernel *k)
     host_call(e, HOST_FINISH, f, 6);
 }
 
+/* dst[i] = (code[i] == 1), by the runtime, which keeps the first other one. */
+static void host_solved(Host *h, const Kernel *k)
+{
+    Emit *e = h->e;
+    LLVMValueRef x[8];
+
+    x[0] = h->call;
+    x[1] = small_int(e, k->id);
+    for (int i = 0; i < 2; i++) {
+        int read = emit_find_read(k, k->core->src[i]);
+        if (read < 0)
+            internal_error("how a solve went has no buffer");
+        x[2 + 2 * i] = address(h, k->read[read]);
+        x[3 + 2 * i] = emit_int(e, k->core->src[i]->type.batched ? 5 * i + 1
+                                                                 : 0);
+    }
+    x[6] = address(h, k->dst);
+    x[7] = k->core->type.batched ? h->n : emit_int(e, 0);
+    host_runtime(e, "rnn_solved", e->voidt, x, 8);
+}
+
 static void host_copy(Host *h, const Step *s)
 {
     Emit *e = h->e;
@@ -249,6 +270,9 @@ static void host_steps(Host *h, const Steps *s, int from, int to)
             host_loop(h, st);
         else if (st->kind == STEP_COPY)
             host_copy(h, st);
+        else if (st->kernel->kind == KERNEL_CALL &&
+                 st->kernel->core->op == OP_solved)
+            host_solved(h, st->kernel);
         else if (st->kernel->kind == KERNEL_CALL)
             host_draw(h, st->kernel);
         else

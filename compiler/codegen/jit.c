@@ -22,6 +22,7 @@ static const struct {
     RUNTIME(rnn_parallel),     RUNTIME(rnn_fill_uniform),
     RUNTIME(rnn_fill_normal),  RUNTIME(rnn_fill_permutation),
     RUNTIME(rnn_probe),        RUNTIME(rnn_now_ns),
+    RUNTIME(rnn_solved),
 };
 
 static bool failed(LLVMErrorRef e, char *err, size_t n)

@@ -1,5 +1,6 @@
 /*
- * eval_random.c -- random draws, by the runtime's own generator.
+ * eval_random.c -- calls of the runtime: random draws, by its own generator,
+ * and how a solve went.
  */
 #include "ir/eval.h"
 #include "rng.h"
@@ -44,6 +45,12 @@ void eval_uniform(EvalOp *e)
 void eval_normal(EvalOp *e)
 {
     draw(e, rnn_normal_at);
+}
+
+void eval_solved(EvalOp *e)
+{
+    for (int64_t b = 0; b < e->out->batch; b++)
+        eval_at(e->out, b)[0] = eval_at(&e->src[0], b)[0] == 1;
 }
 
 void eval_permutation(EvalOp *e)

@@ -239,6 +239,17 @@ bool shape_test(Infer *r)
     return ok;
 }
 
+bool shape_solved(Infer *r)
+{
+    Type x = r->src[0], y = r->src[1];
+
+    if (x.dt != DT_i32 || x.shape.rank || y.dt != DT_f64 ||
+        !shape_eq(y.shape, shape_of(1, (int64_t)6)))
+        return misfit(r, "it takes an i32 scalar and f64[6]");
+    *r->out = type_of(DT_bool, x.batched || y.batched, shape_of(0));
+    return true;
+}
+
 bool shape_compare(Infer *r)
 {
     return shape_test(r);

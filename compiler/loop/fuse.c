@@ -73,7 +73,7 @@ static bool use_needs_buffer(const Lower *lo, Val v, Use u)
     case LOWER_KERNEL:
         return true;
     case LOWER_CALL:
-        return v->op != OP_const;
+        return v->op != OP_const || u.user->op == OP_solved;
     case LOWER_REGION:
         return u.slot > 0 || v->op != OP_const;
     default:

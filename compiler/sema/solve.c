@@ -474,9 +474,8 @@ static Value result(Elab *e, const Solve *s,
 
 static bool adaptive(Elab *e, Solve *s, Value *y, Value *rows)
 {
-    if (!solve_begin(e, s, y) || !solve_adaptive(e, s, y, rows, &s->run))
-        return false;
-    return true;
+    return solve_begin(e, s, y) && solve_adaptive(e, s, y, rows, &s->run) &&
+           solve_checked(e, s, y, rows);
 }
 
 Value solve_value(Elab *e, const Ast *x)

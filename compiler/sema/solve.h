@@ -28,6 +28,7 @@ typedef enum { // how far a solve with adaptive steps has got
 typedef struct Run {
     Value status, steps, tries; // i32: SolveStatus; accepted; attempted
     Value tau, h, start, way;   // f64: where it stood, see solve_adapt.c
+    Value rate[COMPONENTS_MAX]; // at the last state; absent: not known
 } Run;
 
 typedef struct Solve {
@@ -96,6 +97,9 @@ bool solve_begin(Elab *e, Solve *s, Value *y);
 Value solve_rows(Elab *e, const Solve *s, int c, Val y);
 
 /* solve_adapt.c: y from the initial state to the last time; rows as above. */
+/* solve_check.c: NaN for the examples that did not arrive; the runtime is told
+ * of the first. */
+bool solve_checked(Elab *e, Solve *s, Value *y, Value *rows);
 bool solve_adaptive(Elab *e, Solve *s, Value *y, Value *rows, Run *run);
 
 #endif

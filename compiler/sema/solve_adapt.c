@@ -348,8 +348,14 @@ bool solve_adaptive(Elab *e, Solve *s, Value *y, Value *rows, Run *run)
     for (int c = 0; c < s->n; c++) {
         y[c] = st.y[c];
         rows[c] = a.rows ? st.row[c] : ABSENT;
+        run->rate[c] = a.keeps_rate ? st.k[c] : ABSENT;
     }
-    *run = (Run){.status = st.status, .steps = st.steps, .tries = st.tries,
-                 .tau = st.tau, .h = st.h, .start = a.start, .way = a.way};
+    run->status = st.status;
+    run->steps = st.steps;
+    run->tries = st.tries;
+    run->tau = st.tau;
+    run->h = st.h;
+    run->start = a.start;
+    run->way = a.way;
     return true;
 }

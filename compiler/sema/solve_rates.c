@@ -164,6 +164,20 @@ static bool trial(Elab *e, Solve *s)
     return wider;
 }
 
+/* Steps of each example: what moves with them is per example too. */
+static void share_out(Solve *s)
+{
+    bool batched = false;
+
+    for (int k = 0; k < s->n; k++)
+        batched = batched || s->type[k].batched;
+    for (int k = 0; k < s->ntime; k++)
+        batched = batched || (s->time[k].v.kind == V_TENSOR &&
+                              s->time[k].v.val->type.batched);
+    for (int k = 0; k < s->n; k++)
+        s->type[k].batched = batched;
+}
+
 bool solve_types(Elab *e, Solve *s)
 {
     for (int k = 0; k < s->n; k++)
@@ -172,5 +186,7 @@ bool solve_types(Elab *e, Solve *s)
     for (int pass = 0; pass <= s->n + 2 && !e->dead; pass++)
         if (!trial(e, s))
             break;
+    if (s->adaptive && !s->whole_batch)
+        share_out(s);
     return !e->dead;
 }

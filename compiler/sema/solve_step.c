@@ -33,8 +33,12 @@ Value step_add(Elab *e, const Solve *s, Value y, Value sum, int c)
     if (sum.kind == V_ABSENT)
         return y;
     y = elem2(e, s->at, OP_add, y, sum);
-    return y.kind == V_POISON
-               ? y : value_tensor(node_convert(e, s->at, &y, s->type[c]));
+    if (y.kind == V_POISON)
+        return POISON;
+    Val v = node_convert(e, s->at, &y, s->type[c]);
+    return v ? value_tensor(v)
+             : sema_error(e, s->at, "a step makes %s of a state that is %s",
+                          value_text(e, &y), type_words_batch(e, s->type[c]));
 }
 
 bool step_stages(Elab *e, Solve *s, const Value *y, Value h, StageTime *time,

@@ -328,10 +328,22 @@ static void rand_draw(Draw *w)
     }
 }
 
+static void solved(Draw *w)
+{
+    index_source(w, shape_of(0), 0, 3);
+    source(w, DT_f64, shape_of(1, (int64_t)6));
+    w->src[1].batched = w->src[0].batched;
+}
+
 static bool choose(Draw *w)
 {
     switch (op_info[w->op].attr) {
-    case ATTR_NONE: plain(w); break;
+    case ATTR_NONE:
+        if (w->op == OP_solved)
+            solved(w);
+        else
+            plain(w);
+        break;
     case ATTR_DIMS: dims(w); break;
     case ATTR_BCAST: broadcast(w); break;
     case ATTR_PERM: case ATTR_AXES: named_dims(w); break;

@@ -134,12 +134,28 @@ static void forget_body(Gen *r, const Loop *l, int before)
     r->pool.n = kept;
 }
 
+/* A variable that ends the loop once a shared whole number says so. */
+static void add_end(Gen *r, Val *start, Type *type)
+{
+    *start = ir_const(r->g, DT_bool, gen_chance(r, 10));
+    *type = (*start)->type;
+}
+
+static Val next_end(Gen *r, const Loop *l)
+{
+    Known x = gen_pick(r, fits_next, l->index->type);
+
+    return ir_le(r->g, ir_const(r->g, DT_i32, (double)gen_int(r, 0, 3)),
+                 x.v ? x.v : l->index);
+}
+
 bool gen_loop(Gen *r)
 {
     Known init[VARS], var[VARS];
-    Val start[VARS], next[VARS];
-    Type type[VARS];
+    Val start[VARS + 1], next[VARS + 1];
+    Type type[VARS + 1];
     int n = (int)gen_int(r, 1, VARS), before = r->pool.n;
+    bool ends = gen_chance(r, 30);
 
     if (r->depth == 2)
         return false;
@@ -151,8 +167,11 @@ bool gen_loop(Gen *r)
         if (k && gen_chance(r, 50) && shape_eq(type[0].shape, type[k].shape))
             type[k].batched = type[0].batched || type[k].batched;
     }
-    Loop *l = ir_loop_open(r->g, count_of(r), start, n, type, ++r->depth,
-                           (Span){0});
+    if (ends)
+        add_end(r, &start[n], &type[n]);
+    Loop *l = ir_loop_open(r->g, count_of(r), start, n + ends, type,
+                           ++r->depth, (Span){0});
+    l->until = ends ? n : -1;
     VEC_PUSH(r->a, &r->pool, ((Known){l->index, 2, 4, 0, true}));
     for (int k = 0; k < n; k++) {
         var[k] = variable(l->var[k], false);
@@ -163,6 +182,8 @@ bool gen_loop(Gen *r)
         body -= gen_op(r, (Op)gen_int(r, 0, OP_COUNT - 1));
     for (int k = 0; k < n; k++)
         next[k] = next_value(r, var, n, k);
+    if (ends)
+        next[n] = next_end(r, l);
     Val loop = ir_loop_close(r->g, l, next);
     r->depth--;
     forget_body(r, l, before);

@@ -344,6 +344,20 @@ static bool draw(Gen *r, Op op)
     return gen_keep(r, k);
 }
 
+/* Is a whole number 1? */
+static bool solved(Gen *r)
+{
+    Known code = gen_pick(r, fits_like, type_of(DT_i32, false, shape_of(0)));
+    Val x[2] = {code.v, ir_fill(r->g, DT_f64, 2, shape_of(1, (int64_t)6))};
+
+    if (!code.v || code.v->type.dt != DT_i32 || code.v->type.shape.rank)
+        return false;
+    if (code.v->type.batched)
+        x[1] = ir_spread(r->g, x[1]);
+    return gen_keep(r, (Known){ir_node(r->g, OP_solved, &(Attr){0}, x, 2), 1, 1,
+                               0, true});
+}
+
 static bool leaf(Gen *r, Op op)
 {
     int64_t n = gen_int(r, 1, 12);
@@ -381,6 +395,7 @@ bool gen_op(Gen *r, Op op)
     case OP_dot: return dot(r);
     case OP_uniform: case OP_normal: case OP_permutation:
         return draw(r, op);
+    case OP_solved: return solved(r);
     case OP_loop: return gen_loop(r);
     case OP_input: case OP_loopvar: case OP_batch_size: case OP_proj:
     case OP_grad:

@@ -157,6 +157,31 @@ static void test_gradients_of_every_method(void **state)
         }
 }
 
+/* The steps count as constants, which costs as much as the tolerance. */
+static void test_gradients_of_adaptive_methods(void **state)
+{
+    (void)state;
+    for (const Tableau *m = tableau_table; m->name; m++) {
+        Arena *a = arena_new();
+        const char *tol = m->order < 3 ? "1e-7" : "1e-9";
+        const char *text = arena_printf(
+            a, ROWS("w = stack([x[1] * x[0], sin(x[0])])\n"
+                    "r = solve (dz = tanh(w * z) + sin(t) * x, ds = z * z) "
+                    "from (x, 0) over [0, 0.5, 1.5] by %s(rtol: %s, atol: %s, max_steps: 4000)\n"
+                    "v = sum(r.z[1] * r.z[2]) + sum(r.s[2])\n"
+                    "g = grad(v, x)  g0 = g[0]  g1 = g[1]"),
+            m->name, tol, tol);
+        if (m->lower)
+            check_gradient(text, m->name);
+        arena_free(a);
+    }
+    check_gradient(
+        ROWS("r = solve (dz = cos(z + t)) from x[0] over x[1] .. 2 + x[0] "
+             "by tsit5(rtol: 1e-10, atol: 1e-10)\n"
+             "v = r.z\n"
+             "g = grad(v, x)  g0 = g[0]  g1 = g[1]"), "adaptive times");
+}
+
 static void test_gradients_of_rows_and_times(void **state)
 {
     (void)state;
@@ -229,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_steps_are_counted),
         cmocka_unit_test(test_observed_orders),
         cmocka_unit_test(test_gradients_of_every_method),
+        cmocka_unit_test(test_gradients_of_adaptive_methods),
         cmocka_unit_test(test_gradients_of_rows_and_times),
         cmocka_unit_test(test_layers_in_rates),
         cmocka_unit_test(test_mistakes),
