@@ -168,6 +168,7 @@ static RnnStatus fill(Table *t, RnnError *err)
     run.clock[RNN_CLOCK_STEPS_PER_EPOCH] = 1;
     if (st == RNN_OK && !of_examples(t->e)) {
         one_batch(t, &run, 0, 1);
+        st = rnn_run_failed(&run, err);
     } else if (st == RNN_OK) {
         rnn_progress_start(&g, t->s->f, 0, t->n, 1);
         for (int64_t at = 0; at < t->n && st == RNN_OK; at += batch) {

@@ -120,12 +120,13 @@ static RnnStatus run_pass(RnnSession *s, const RnnEntry *e,
 
         memcpy(r.clock, clock, sizeof r.clock);
         s->arena_of = NULL; // parameters have changed
-        for (int64_t at = 0; at < d->n; at += batch) {
+        for (int64_t at = 0; at < d->n && st == RNN_OK; at += batch) {
             int64_t n = d->n - at < batch ? d->n - at : batch;
 
             rnn_run_load_range(&r, d, at, n);
             rnn_run_call(&r);
             fold_batch(&r, acc, n);
+            st = rnn_run_failed(&r, err);
         }
         for (int o = 0; o < e->nout; o++)
             if (e->output[o].fold != RNN_FOLD_SCALE)

@@ -87,9 +87,13 @@ RnnStatus rnn_scores_rival(RnnSession *s, const RnnEntry *e,
     r.run.clock[RNN_CLOCK_STEPS_PER_EPOCH] = 1;
     r.make.clock[RNN_CLOCK_STEPS_PER_EPOCH] = 1;
     rnn_scores_open(out, e, decl->name, r.data->n);
-    for (int64_t at = 0; st == RNN_OK && at < r.data->n; at += batch)
+    for (int64_t at = 0; st == RNN_OK && at < r.data->n; at += batch) {
         one_batch(&r, at, r.data->n - at < batch ? r.data->n - at : batch,
                   out);
+        st = rnn_run_failed(&r.run, err);
+        if (st == RNN_OK && r.make.e)
+            st = rnn_run_failed(&r.make, err);
+    }
     if (r.run.e)
         rnn_run_close(&r.run);
     if (r.make.e)
