@@ -504,10 +504,10 @@ static void blocks(Tiler *t, int q)
     t->range[q].run_len = t->k->n;
     if (s->kc && q == s->kb)
         block_axis(t, q, s->kc);
-    else if ((t->pack || s->kc) && s->pack != PACK_NONE && q < t->c.nk - 1 &&
+    else if ((t->pack || s->kc) && s->pack != PACK_NONE && q < s->kb &&
              window_row(t, q) >= 0 && window_row(t, q) == s->row)
         block_places(t, q);
-    else if ((t->pack || s->kc) && s->pack != PACK_NONE && q < t->c.nk - 1)
+    else if ((t->pack || s->kc) && s->pack != PACK_NONE && q < s->kb)
         block_axis(t, q, 1);
     else
         blocks(t, q + 1);
@@ -532,12 +532,14 @@ static V frame_array(Tiler *t, LLVMTypeRef elem, int64_t n)
     return x;
 }
 
-/* The longest block of the last reduction axis. */
+/* The most steps of the reduction in one block. */
 static int64_t block_length(const Tiler *t)
 {
-    return t->s->kc   ? t->s->kc
-           : t->c.nk ? t->c.k[t->c.nk - 1].extent
-                     : 1;
+    int64_t n = 1;
+
+    for (int q = t->s->kb > 0 ? t->s->kb : 0; q < t->c.nk; q++)
+        n *= q == t->s->kb && t->s->kc ? t->s->kc : t->c.k[q].extent;
+    return n;
 }
 
 void emit_contract(KernelEmit *k)

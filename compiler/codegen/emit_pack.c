@@ -14,6 +14,7 @@ typedef struct Block {
     Tiler *t;
     const Tile *at;
     V b;        // first element of the block
+    V pack;     // and its place
     Axis k;     // the last reduction axis
     int64_t len; // 0: run_len
     V run_len;
@@ -26,7 +27,7 @@ static V packed_row(Block *p, V k, int64_t off)
     Tiler *t = p->t;
     V x = tile_scale(t, k, p->width);
 
-    return tile_gep(t, t->pack, tile_add(t, x, tile_int(t, off)));
+    return tile_gep(t, p->pack, tile_add(t, x, tile_int(t, off)));
 }
 
 static V end_of(Block *p)
@@ -145,10 +146,51 @@ static void transpose_block(Block *p)
         copy_elements(p, main, end_of(p));
 }
 
+int64_t tile_packed_step(const Tiler *t, const Tile *at, int q)
+{
+    int64_t step = at->nv * t->s->lanes;
+
+    while (++q < t->c.nk)
+        step *= t->c.k[q].extent;
+    return step;
+}
+
+static void pack_last(Block *p)
+{
+    if (p->t->s->pack == PACK_COPY)
+        copy_rows(p);
+    else if (p->t->s->pack == PACK_TRANSPOSE)
+        transpose_block(p);
+    else
+        copy_elements(p, tile_int(p->t, 0), end_of(p));
+}
+
+/* Axes from q on, of which all but the last are loops around it. */
+static void pack_axes(Block *p, int q)
+{
+    Tiler *t = p->t;
+    V b = p->b, pack = p->pack;
+    Range r;
+    EmitLoop l;
+
+    if (q >= t->c.nk - 1) {
+        pack_last(p);
+        return;
+    }
+    r = t->range[q];
+    l = emit_loop(t->e, t->k->fn, tile_int(t, 0),
+                  r.len ? tile_int(t, r.len) : r.run_len, 1, "axis");
+    p->b = tile_gep(t, b, tile_scale(t, l.i, t->c.k[q].b));
+    p->pack = tile_gep(t, pack,
+                       tile_scale(t, l.i, tile_packed_step(t, p->at, q)));
+    pack_axes(p, q + 1);
+    emit_loop_end(t->e, &l);
+}
+
 void tile_pack(Tiler *t, const Tile *at)
 {
     int q = t->c.nk - 1, lanes = t->s->lanes;
-    Block p = {.t = t, .at = at, .width = at->nv * lanes};
+    Block p = {.t = t, .at = at, .width = at->nv * lanes, .pack = t->pack};
     Tile first = *at;
 
     // Rows do not move B in a block that is shared by them.
@@ -161,10 +203,5 @@ void tile_pack(Tiler *t, const Tile *at)
         p.len = t->range[q].len;
         p.run_len = t->range[q].run_len;
     }
-    if (t->s->pack == PACK_COPY)
-        copy_rows(&p);
-    else if (t->s->pack == PACK_TRANSPOSE)
-        transpose_block(&p);
-    else
-        copy_elements(&p, tile_int(t, 0), end_of(&p));
+    pack_axes(&p, t->s->kb);
 }

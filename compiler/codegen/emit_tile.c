@@ -214,10 +214,10 @@ static Range inside(Walk *w, int q, V *a, V *b)
         "");
     skip = LLVMBuildNSWSub(bb, in.from, from, "");
     *a = moved(w, *a, skip, t->c.k[q].a);
-    // A packed block has but one place of axes before its last.
-    if (!t->pack || q == t->c.nk - 1)
+    // A packed block has but one place of axes before the blocked one.
+    if (!t->pack || q >= t->s->kb)
         *b = moved(w, *b, skip,
-                   t->pack ? w->at->nv * t->s->lanes : t->c.k[q].b);
+                   t->pack ? tile_packed_step(t, w->at, q) : t->c.k[q].b);
     return (Range){.from = in.from,
                    .run_len = LLVMBuildNSWSub(bb, to, in.from, "")};
 }
@@ -240,7 +240,7 @@ void tile_outer(Tiler *t, const Tile *at)
             continue;
         w.axis[w.n] = q;
         w.a[w.n] = t->c.k[q].a;
-        w.b[w.n++] = t->pack ? at->nv * t->s->lanes : t->c.k[q].b;
+        w.b[w.n++] = t->pack ? tile_packed_step(t, at, q) : t->c.k[q].b;
     }
     tile_start(t, at, w.acc);
     if (!t->c.empty)

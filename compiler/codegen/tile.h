@@ -65,9 +65,10 @@ void tile_inner(Tiler *t, const Tile *at);
 /* emit_sparse.c: the same as tile_outer for one row, leaving zeros of A out. */
 void tile_sparse(Tiler *t, const Tile *at);
 
-/* emit_pack.c: columns of a panel, the block's range of the last reduction
- * axis, as rows of nv vectors. */
+/* emit_pack.c: columns of a panel, the block's range of the reduction axes from
+ * the blocked one inwards, as rows of nv vectors; a step along axis q there. */
 void tile_pack(Tiler *t, const Tile *panel);
+int64_t tile_packed_step(const Tiler *t, const Tile *at, int q);
 
 /* emit_epilogue.c: acc[i * nv + j] to C, through the epilogue where this is
  * the last block. */

@@ -19,6 +19,8 @@
 enum {
     EXAMPLES = 128,          // assumed where their number would matter
     PACK_STRIDE = 1024,      // bytes between rows of B from which on to pack
+    SUM_STRIDE = 512,        // the same where a sum runs over examples, and
+    SUM_MOST = 512 * 1024,   // what one of them may take, packed
     PACK_BYTES = 32 * 1024,  // of a packed block: the first-level cache
     PACK_MOST = 128 * 1024,  // if it cannot be cut
     B_BYTES = 512 * 1024,    // weights that stay near while examples change
@@ -188,7 +190,14 @@ static Schedule inner(const Kernel *k, const LoopOptions *opt, const char *why)
 
 /* --- FORM_OUTER ----------------------------------------------------------- */
 
-static Pack choose_pack(const Kernel *k, const Contract *c, int size)
+/* Of a sum over examples: one example's part of a panel of B. */
+static int64_t summed_bytes(const Contract *c, const Schedule *s, int size)
+{
+    return reduction_of(c) / EXAMPLES * s->nr * s->lanes * size;
+}
+
+static Pack choose_pack(const Kernel *k, const Contract *c, const Schedule *s,
+                        int size)
 {
     Axis last = last_k(c);
 
@@ -196,10 +205,16 @@ static Pack choose_pack(const Kernel *k, const Contract *c, int size)
         return PACK_BEFORE;
     if (c->n.b != 1)
         return last.b == 1 ? PACK_TRANSPOSE : PACK_GATHER;
-    if (last.b * size < PACK_STRIDE || reuse_of(c) < 2 * MIN_REUSE)
+    if (reuse_of(c) < 2 * MIN_REUSE)
         return PACK_NONE;
+    if (c->nk > 1 && !c->k[0].extent) // some examples, whole
+        return last.b * size >= SUM_STRIDE && sums_in_c(k) &&
+                       summed_bytes(c, s, size) <= SUM_MOST
+                   ? PACK_COPY
+                   : PACK_NONE;
     // Short inner axes would cut the sum into short pieces.
-    if (c->nk > 1 && extent_of(last) < 128)
+    if (last.b * size < PACK_STRIDE ||
+        (c->nk > 1 && extent_of(last) < 128))
         return PACK_NONE;
     return sums_in_c(k) ? PACK_COPY : PACK_NONE;
 }
@@ -221,19 +236,23 @@ static void choose_blocks(Schedule *s, const Kernel *k, const Contract *c,
     Axis last = last_k(c);
 
     s->kb = c->nk - 1;
-    if (s->pack != PACK_NONE) {
+    if (c->nk > 1 && !c->k[0].extent && sums_in_c(k)) {
+        // A few examples at a time stay in the second-level cache.
+        int64_t bytes = (c->k[0].a + c->k[0].b) * size, most = BLOCK_BYTES;
+
+        if (s->pack != PACK_NONE) {
+            bytes = summed_bytes(c, s, size);
+            most = PACK_MOST;
+        }
+        s->kb = 0;
+        s->kc = bytes ? most / bytes : EXAMPLES;
+        if (s->kc < 1)
+            s->kc = 1;
+    } else if (s->pack != PACK_NONE) {
         int64_t most = PACK_BYTES / (s->nr * s->lanes * size);
 
         if (sums_in_c(k) && (!last.extent || last.extent > most))
             s->kc = last.extent ? near_divisor(last.extent, most) : most;
-    } else if (c->nk > 1 && !c->k[0].extent && sums_in_c(k)) {
-        // A few examples at a time stay in the second-level cache.
-        int64_t bytes = (c->k[0].a + c->k[0].b) * size;
-
-        s->kb = 0;
-        s->kc = bytes ? BLOCK_BYTES / bytes : EXAMPLES;
-        if (s->kc < 1)
-            s->kc = 1;
     }
 }
 
@@ -366,7 +385,7 @@ static Schedule outer(const Kernel *k, const LoopOptions *opt,
     if (c->panel && s.nr * s.lanes != c->panel)
         internal_error("a panel of %lld columns for tiles of %d",
                        (long long)c->panel, s.nr * s.lanes);
-    s.pack = choose_pack(k, c, size);
+    s.pack = choose_pack(k, c, &s, size);
     choose_blocks(&s, k, c, size);
     choose_outside(&s, c, size);
     choose_tasks(&s, k, c);

@@ -177,6 +177,7 @@ static const ConvCase convs[] = {
     {3, 2, 10, 5, 5, 12, 1, 1, 2},  {7, 20, 130, 3, 3, 264, 1, 1, 1}, // packed
     {5, 9, 12, 4, 4, 8, 2, 3, 3},   {9, 8, 16, 1, 1, 32, 2, 2, 0},
     {7, 15, 8, 2, 6, 1, 1, 1, 3},
+    {12, 13, 5, 3, 3, 150, 1, 1, 0}, {9, 9, 16, 3, 3, 140, 2, 2, 0}, // packed
 };
 
 static void convolutions_agree_with_the_interpreter(void **state)
