@@ -239,13 +239,16 @@ bool walk_run(Ad *ad, const Val *root, const Val *droot, int nroot,
         ad_add(ad, root[k], droot[k]);
     while (n-- > 0 && !ad->failed) {
         Val y = node[n];
+        Span before;
 
         if (!(ad->flag[y->id] & WALK_DEEP))
             continue;
+        before = ir_within(ad->g, y->span);
         if (y->op == OP_loop)
             vjp_loop(ad, y, NULL);
         else if (ad->adj[y->id])
             rule[y->op](ad, y, ad->adj[y->id]);
+        ir_within(ad->g, before);
     }
     for (int k = 0; k < nwrt; k++)
         out[k] = wrt[k]->id < ad->n ? ad->adj[wrt[k]->id] : NULL;

@@ -45,6 +45,9 @@ typedef struct Jit Jit;
 Jit *codegen_jit(Module *m, const Target *t, char *err, size_t n);
 void *jit_symbol(Jit *j, const char *name); // "entry_<name>", "rnn_program"
 void jit_free(Jit *j);
+/* slow.c: warns ("slow-kernel") of kernels that fell back to a slow path and
+ * are a noticeable part of their entry, by an estimate. */
+void codegen_slow(Arena *a, Program *const *entry, int nentry, Diag *d);
 bool codegen_uses_blas(const Module *m);
 void codegen_free(Module *m);
 

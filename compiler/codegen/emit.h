@@ -190,6 +190,8 @@ void emit_nest(KernelEmit *k);     // emit_nest.c
  * the steps. emit_tables.c: the constant rnn_program. */
 LLVMValueRef emit_kernel(Emit *e, const Kernel *k);
 LLVMValueRef emit_host(Emit *e, const Program *p, int number);
+/* slow.c: why a kernel works on single elements, or NULL. */
+const char *emit_slow(const Kernel *k);
 /* emit_peak.c: the functions RnnProgram.peak and .read. */
 LLVMValueRef emit_peak(Emit *e);
 LLVMValueRef emit_read(Emit *e);

@@ -387,7 +387,7 @@ static void put_kernels(Row *r, const Program *p, const Work *w)
         put_real(&x, k->bytes_example * times);
         put_real(&x, k->bytes_call * times);
         put_int(&x, w->open[i]);
-        put_int(&x, k->kind == KERNEL_CONTRACT && k->sched.lanes == 1);
+        put_int(&x, emit_slow(k) != NULL);
         put_real(&x, times);
         row[i] = finish(&x);
     }

@@ -199,6 +199,8 @@ static int compile(Job *job, const char *output)
         return status;
     step_simplify(job);
     step_lower(job);
+    codegen_slow(job->a, job->program, job->nprogram, job->d);
+    settle(job);
     step_generate(job);
     return step_write(job, output);
 }

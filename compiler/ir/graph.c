@@ -132,6 +132,8 @@ Node *graph_intern(Graph *g, Op op, const Attr *attr, const Val *src, int nsrc,
     v->src = nsrc ? arena_copy(g->unit, src, (size_t)nsrc * sizeof src[0])
                   : NULL;
     v->id = g->nnodes++;
+    if (nsrc)
+        v->span = g->span;
     v->region = op == OP_loopvar ? attr->loop : NULL;
     for (int k = 0; k < nsrc; k++)
         v->region = deeper(v->region, src[k]->region);
@@ -185,6 +187,14 @@ Val ir_leaf(Graph *g, Op op, const Attr *attr, Type type)
     if (isnan(a.f))
         a.f = NAN; // one spelling
     return graph_intern(g, op, &a, NULL, 0, &type);
+}
+
+Span ir_within(Graph *g, Span span)
+{
+    Span before = g->span;
+
+    g->span = span;
+    return before;
 }
 
 Val ir_origin(Graph *g, Val v, Span span, const char *name)

@@ -11,6 +11,7 @@ struct Graph {
     uint32_t nnodes, nloops;
     Node **slot; // hash table, open addressing; nslots is a power of two
     uint32_t nslots;
+    Span span;   // of new nodes, see ir_within
     VEC(Loop *) open; // loops opened and not yet closed, outermost first
 };
 

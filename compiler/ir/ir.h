@@ -144,6 +144,10 @@ Val ir_node(Graph *g, Op op, const Attr *attr, const Val *src, int nsrc);
 Val ir_leaf(Graph *g, Op op, const Attr *attr, Type type);
 /* Sets span and name if the node has none yet; returns v. */
 Val ir_origin(Graph *g, Val v, Span span, const char *name);
+/* From now on new nodes have this span: what is made of a node on the way to
+ * its derivative, or instead of it, comes from the same place. Returns the one
+ * before ({0}: none), to be set again. */
+Span ir_within(Graph *g, Span span);
 
 /* One builder per fixed-arity op without attributes: ir_add(g, x, y), ... */
 Val ir_op1(Graph *g, Op op, Val x);

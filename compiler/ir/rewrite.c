@@ -61,8 +61,10 @@ static Val visit(Rewrite *r, Val v)
     Val w = v->op == OP_loopvar ? r->new[v->id]
             : v->op == OP_loop  ? rebuild_loop(r, v)
                                 : rebuild(r, v);
+    Span before = ir_within(r->g, v->span);
     Val to = r->map(r->env, r->g, v, w);
 
+    ir_within(r->g, before);
     if (!to)
         to = w;
     if (to != v && to->nsrc)

@@ -292,9 +292,11 @@ static Val in_order(Layout *y, Val v, Order q)
 {
     Order home = y->orders.at[v->id];
     Val to = look_up(y, v, q);
+    Span before;
 
     if (to)
         return to;
+    before = ir_within(y->g, v->span);
     if ((v->op == OP_loopvar || v->op == OP_proj) && !home.fixed)
         home = order_plain(v->type.shape.rank, true);
     else if (!home.fixed)
@@ -303,6 +305,7 @@ static Val in_order(Layout *y, Val v, Order q)
         to = reorder(y, in_order(y, v, home), home, q);
     else
         to = ir_origin(y->g, build(y, v, q), v->span, v->name);
+    ir_within(y->g, before);
     keep(y, v, q, to);
     return to;
 }

@@ -13,4 +13,21 @@ share=$(sed -n 's/.*"of_peak": \([0-9.]*\),$/\1/p' b.json | sort -g | tail -1)
 awk -v s="$share" 'BEGIN { exit !(s > 0 && s < 1.5) }' || fail "of_peak is $share"
 ./small bench --seconds nothing 2>err.txt && fail "--seconds nothing was taken"
 grep -q -- '--seconds' err.txt || fail "--seconds was not named"
+
+echo "== slow kernels are named when compiling"
+cat >sorts.rnn <<'END'
+data d = npz("points.npz") : x real[1000], y class[2]
+evaluate middle on d.test {
+  median = mean(sort(x)[499 .. 501])
+}
+evaluate average on d.test {
+  average = mean(x)
+}
+END
+must "$RNNC" build sorts.rnn -o sorts 2>slow.txt
+grep -q '^sorts.rnn:3:.*"sort 1000".*of "middle", is slow.*\[slow-kernel\]' slow.txt || fail "sort is not named: $(cat slow.txt)"
+[ "$(grep -c slow-kernel slow.txt)" = 1 ] || fail "more than the sort is called slow"
+must "$RNNC" build --no-warn slow-kernel sorts.rnn -o sorts 2>quiet.txt
+[ -s quiet.txt ] && fail "--no-warn slow-kernel still says: $(cat quiet.txt)"
+./sorts bench middle --batch 8 --seconds 0.01 | grep -q 'sort 1000.*slow path' || fail "bench does not mark the sort"
 finish
