@@ -57,6 +57,8 @@ typedef struct RnnFlags {
     RnnCommand command;
     int nentry;        // the entry points named (or chosen by default)
     int *entry;        // indices in the program; owned
+    int nfile;         // chart: files named
+    const char **file; // borrowed names; the array is owned
     double *option;    // values; owned. See rnn_option_at
     bool *option_given;
 } RnnFlags;
@@ -247,6 +249,7 @@ RnnStatus rnn_infer(const RnnProgram *p, RnnFlags *f, RnnError *err);
 RnnStatus rnn_sample(const RnnProgram *p, RnnFlags *f, RnnError *err);
 RnnStatus rnn_bench(const RnnProgram *p, RnnFlags *f, RnnError *err);
 RnnStatus rnn_info(const RnnProgram *p, RnnFlags *f, RnnError *err);
+RnnStatus rnn_chart(const RnnProgram *p, RnnFlags *f, RnnError *err);
 RnnStatus rnn_check_grad(const RnnProgram *p, RnnFlags *f, RnnError *err);
 /* order.c: the order of the n examples in an epoch, a function of both. */
 void rnn_epoch_order(uint64_t seed, int64_t epoch, int64_t n, int32_t *out);

@@ -318,7 +318,13 @@ RnnStatus rnn_flags_parse(RnnFlags *f, const RnnProgram *p, int argc,
     else
         st = split(&s, argc, argv);
     if (st == RNN_OK && !f->help && !f->version) {
-        st = rnn_choose_entries(f, p, s.nname, s.name, err);
+        if (f->command == CMD_chart) {
+            f->file = s.name;
+            f->nfile = s.nname;
+            s.name = NULL;
+        } else {
+            st = rnn_choose_entries(f, p, s.nname, s.name, err);
+        }
         if (st == RNN_OK)
             st = rnn_options_default(f, p, err);
         if (st == RNN_OK)
@@ -332,6 +338,7 @@ RnnStatus rnn_flags_parse(RnnFlags *f, const RnnProgram *p, int argc,
 void rnn_flags_free(RnnFlags *f)
 {
     free(f->entry);
+    free(f->file);
     free(f->option);
     free(f->option_given);
     *f = (RnnFlags){.command = CMD_NONE};

@@ -135,7 +135,7 @@ void rnn_help(FILE *out, const RnnProgram *p, RnnCommand c)
     fprintf(out, "usage: %s %s %s [FLAGS]\n\n%s\n", p->name,
             rnn_command_info[c].name, rnn_command_info[c].arg,
             rnn_command_info[c].doc);
-    if (c != CMD_info)
+    if (c != CMD_info && c != CMD_chart)
         entries(out, p, c);
     flags(out, c);
     program_options(out, p, c);

@@ -36,6 +36,19 @@ void rnn_copy_take(Train *t)
         memcpy(at->back[v], t->s.var[v], rnn_var_bytes(&p->var[v]));
 }
 
+void rnn_copy_restore(Train *t)
+{
+    RnnTraining *at = &t->at;
+    const RnnProgram *p = t->s.p;
+
+    if (!at->back)
+        return;
+    for (int v = 0; v < p->nvar; v++)
+        memcpy(t->s.var[v], at->back[v], rnn_var_bytes(&p->var[v]));
+    at->step = at->epoch * at->steps_per_epoch;
+    memset(at->sum, 0, sizeof *at->sum * (size_t)at->nsum);
+}
+
 void rnn_copy_free(RnnTraining *at, const RnnProgram *p)
 {
     for (int v = 0; at->back && v < p->nvar; v++)
@@ -93,11 +106,8 @@ RnnStatus rnn_roll_back(Train *t, const char *why, RnnError *err)
                         "last time because %s; the rollback block should "
                         "change what it depends on", (long long)at->epoch + 1,
                         IN_A_ROW, why);
-    for (int v = 0; v < p->nvar; v++)
-        memcpy(t->s.var[v], at->back[v], rnn_var_bytes(&p->var[v]));
-    at->step = at->epoch * at->steps_per_epoch;
+    rnn_copy_restore(t);
     at->rollbacks++;
-    memset(at->sum, 0, sizeof *at->sum * (size_t)at->nsum);
     t->run.call.seed = rnn_try_seed(t);
     if (at->e->rollback > 0) {
         const RnnEntry *e = &p->entry[at->e->rollback];

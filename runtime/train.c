@@ -208,8 +208,11 @@ static RnnStatus save_copies(Train *t, RnnError *err)
     return st;
 }
 
+/* Of a train that can be rolled back the last epoch that was kept is saved:
+ * what came after may yet be undone, and is run again to the same bits. */
 static RnnStatus interrupted(Train *t, RnnError *err)
 {
+    rnn_copy_restore(t);
     RnnStatus st = save(t, err);
 
     if (st != RNN_OK)
@@ -393,8 +396,14 @@ RnnStatus rnn_train(const RnnProgram *p, RnnFlags *f, RnnError *err)
         rnn_train_headline(&t);
         st = loop(&t, err);
         rnn_progress_clear(&t.progress);
-        if (st == RNN_OK)
+        if (st == RNN_INTERRUPTED) { // what is known so far is kept
+            t.progress.quiet = true;
+            t.reason = t.reason ? t.reason : strdup("interrupted");
+            if (rnn_train_finish(&t, err) != RNN_OK)
+                st = RNN_SURROUNDINGS;
+        } else if (st == RNN_OK) {
             st = rnn_train_finish(&t, err);
+        }
     }
     rnn_json_drop(&t.json);
     rnn_run_close(&t.run);

@@ -41,6 +41,8 @@ bool rnn_can_roll_back(const RnnEntry *e);
 /* Notes all variables as what an epoch begins with (t->at.back). Nothing
  * happens in a train that cannot be rolled back. */
 void rnn_copy_take(Train *t);
+/* All variables and the position as they were then. */
+void rnn_copy_restore(Train *t);
 void rnn_copy_free(RnnTraining *at, const RnnProgram *p);
 /* Back to the beginning of the epoch, with other random numbers; `why` is a
  * clause: "the loss is not finite". Runs the ROLLBACK entry; without one, the

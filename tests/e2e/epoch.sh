@@ -21,7 +21,8 @@ for delay in 0.0 0.13 0.29; do
     pid=$!
     for _ in $(seq 100); do [ -s cut.safetensors ] && break; sleep 0.02; done
     sleep $delay
-    kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
+    signal=KILL; [ $delay = 0.13 ] && signal=INT
+    kill -$signal $pid 2>/dev/null; wait $pid 2>/dev/null
     must ./epoch $run --quiet --epochs 8 --out cut.safetensors --resume
     same cut.safetensors whole.safetensors --exact
 done
@@ -40,6 +41,16 @@ done
 awk -v a="$(json_row 7.json loss)" -v b="$(json_row 7.json mean_loss)" \
     'BEGIN { exit !(a - b < 1e-5 * b && b - a < 1e-5 * b) }' ||
     fail "the log-domain mean is another than the plain one"
+
+echo "== charts of saved results"
+must ./epoch chart whole.json 7.json --rows loss_of_all,alpha --out curve.svg
+for row in loss_of_all alpha; do
+    grep -q "</svg>" curve-$row.svg || fail "there is no chart of $row"
+done
+cp 7.json again.json; echo "}" >>again.json
+./epoch chart again.json --rows share --out no.svg 2>err.txt && fail "what is no JSON is drawn"
+grep -q 'no JSON: something follows' err.txt || { fail "it is not said what is wrong"; cat err.txt; }
+[ ! -e no.svg ] || fail "a picture of nothing is there"
 
 echo "== a guard"
 sed -e 's/  minimize \(.*\)/  minimize \1 + where(bernoulli(0.01, shared: true), sqrt(-real(step) - 1), 0)/' \
