@@ -76,12 +76,6 @@ static void one_example(Nest *n)
     case OP_sum_pool: case OP_sum_pool_dx: case OP_pool_place:
         nest_pool(n);
         break;
-    case OP_conv_dx_pooled:
-        nest_conv_dx_pooled(n);
-        break;
-    case OP_conv_dw_pooled:
-        nest_conv_dw_pooled(n);
-        break;
     case OP_put: case OP_scatter_add:
         nest_rows(n);
         break;
@@ -103,6 +97,11 @@ void emit_nest(KernelEmit *k)
     n.at.example = nest_int(&n, 0);
     for (int d = 0; d < RANK_MAX; d++)
         n.at.i[d] = nest_int(&n, 0);
+    if (n.core->op == OP_conv_dx_pooled || n.core->op == OP_conv_dw_pooled) {
+        (n.core->op == OP_conv_dx_pooled ? nest_conv_dx_pooled
+                                         : nest_conv_dw_pooled)(&n);
+        return;
+    }
     if (!n.core->type.batched) {
         one_example(&n);
         return;

@@ -161,6 +161,17 @@ static V load(Pooled *p, LLVMTypeRef t, V at, unsigned align)
     return x;
 }
 
+void pooled_spot(Pooled *p, V i, V b, V *x, V *at)
+{
+    Emit *e = p->e;
+
+    *at = load(p, e->i32, pooled_at(p, e->i32, p->offsets, i), 4);
+    *at = pooled_at(p, p->elem, b, LLVMBuildSExt(e->b, *at, e->i64, ""));
+    *x = load(p, p->elem, pooled_at(p, p->elem, p->values, i),
+              (unsigned)p->size);
+    *x = emit_splat(e, *x, p->lanes);
+}
+
 void pooled_sum(Pooled *p, const Panel *of, V from, V to, V b, int rows,
                 int64_t stride, V *acc)
 {
@@ -171,11 +182,7 @@ void pooled_sum(Pooled *p, const Panel *of, V from, V to, V b, int rows,
     l.unroll_off = true;
     for (int i = 0; i < rows * of->nv; i++)
         acc[i] = emit_loop_carry(e, &l, acc[i]);
-    at = load(p, e->i32, pooled_at(p, e->i32, p->offsets, l.i), 4);
-    at = pooled_at(p, p->elem, b, LLVMBuildSExt(e->b, at, e->i64, ""));
-    x = load(p, p->elem, pooled_at(p, p->elem, p->values, l.i),
-             (unsigned)p->size);
-    x = emit_splat(e, x, p->lanes);
+    pooled_spot(p, l.i, b, &x, &at);
     for (int i = 0; i < rows; i++) {
         V row = pooled_at(p, p->elem, at, nest_int(p->n, i * stride));
 

@@ -178,21 +178,45 @@ static void one_panel(Pooled *p, Panel of, void *user)
     emit_loop_end(p->e, &a);
 }
 
+static void one_example(Pooled *p, Dx *d, int64_t wide)
+{
+    p->example = p->n->at.example;
+    pooled_panels(p, p->C, (int)wide, one_panel, d);
+}
+
+static void columns(Pooled *p)
+{
+    Nest *n = p->n;
+    int lanes = pooled_list_lanes(p);
+    int64_t pixels = p->u.kw + p->u.S - 1, wide = p->most / pixels, nv;
+    int64_t list = p->Ho * p->Wo * lanes + lanes;
+    Dx d = {.rows = p->Ho * p->u.kh};
+    EmitLoop l;
+
+    nv = (p->C + p->lanes - 1) / p->lanes;
+    wide = larger(1, wide < nv ? wide : nv);
+    d.width = larger(p->Wo * p->u.kw + p->u.S - 1, p->u.W + p->u.pw);
+    d.pixel = wide * p->lanes;
+    p->values = pooled_room(p, p->elem, list);
+    p->offsets = pooled_room(p, p->e->i32, list);
+    d.starts = pooled_room(p, p->e->i32, p->Wo * p->u.kw * (d.rows + 1));
+    d.scratch = pooled_room(p, p->elem, p->u.H * d.width * d.pixel);
+    if (!n->core->type.batched) {
+        one_example(p, &d, wide);
+        return;
+    }
+    l = nest_loop(n, n->k->lo, n->k->hi, "example");
+    n->at.example = l.i;
+    one_example(p, &d, wide);
+    emit_loop_end(p->e, &l);
+}
+
 void nest_conv_dx_pooled(Nest *n)
 {
     Pooled p = pooled_begin(n, 0, 2, 1);
-    int lanes = pooled_list_lanes(&p);
-    int64_t pixels = p.u.kw + p.u.S - 1, wide = p.most / pixels, nv;
-    int64_t list = p.Ho * p.Wo * lanes + lanes;
-    Dx d = {.rows = p.Ho * p.u.kh};
 
-    nv = (p.C + p.lanes - 1) / p.lanes;
-    wide = larger(1, wide < nv ? wide : nv);
-    d.width = larger(p.Wo * p.u.kw + p.u.S - 1, p.u.W + p.u.pw);
-    d.pixel = wide * p.lanes;
-    p.values = pooled_room(&p, p.elem, list);
-    p.offsets = pooled_room(&p, p.e->i32, list);
-    d.starts = pooled_room(&p, p.e->i32, p.Wo * p.u.kw * (d.rows + 1));
-    d.scratch = pooled_room(&p, p.elem, p.u.H * d.width * d.pixel);
-    pooled_panels(&p, p.C, (int)wide, one_panel, &d);
+    if (pooled_patch_pays(&p))
+        pooled_patches(&p);
+    else
+        columns(&p);
 }

@@ -234,3 +234,40 @@ void pooled_list(Pooled *p, V o, V starts, int64_t channel, int64_t row)
     emit_loop_next(&q, 0, s.carry[0]);
     emit_loop_end(e, &q);
 }
+
+/* Channels o .. of window w, behind the list. */
+static V window_block(Pooled *p, V w, V o, int64_t tap, int64_t channel, V pos)
+{
+    Emit *e = p->e;
+    int lanes = pooled_list_lanes(p);
+    Block k = {.o = o, .inside = lanes_inside(p, o)};
+    V i = emit_index_add(e, emit_index_mul(e, w, p->O), o), x, place, live;
+    V offset, taps = LLVMConstInt(e->i32, (unsigned)(p->u.kh * p->u.kw), 0);
+
+    x = channels(p, &k, p->dy, i);
+    place = channels(p, &k, p->place, i);
+    live = LLVMBuildFCmp(e->b, LLVMRealUNE, x, emit_num(e, p->dt, lanes, 0),
+                         "");
+    live = LLVMBuildAnd(e->b, live,
+                        LLVMBuildICmp(e->b, LLVMIntULT, place,
+                                      emit_splat(e, taps, lanes), ""), "");
+    offset = LLVMConstInt(e->i32, (unsigned)tap, 0);
+    offset = LLVMBuildMul(e->b, place, emit_splat(e, offset, lanes), "");
+    offset = LLVMBuildAdd(e->b, offset, lane_numbers(p, channel), "");
+    offset = LLVMBuildAdd(e->b, offset,
+                          small(p, emit_index_mul(e, o, channel)), "");
+    return append(p, pos, live, x, offset);
+}
+
+V pooled_list_window(Pooled *p, V w, int64_t tap, int64_t channel)
+{
+    V zero = nest_int(p->n, 0);
+    EmitLoop o = emit_loop(p->e, p->n->k->fn, zero, nest_int(p->n, p->O),
+                           pooled_list_lanes(p), "o");
+
+    emit_loop_carry(p->e, &o, zero);
+    emit_loop_next(&o, 0,
+                   window_block(p, w, o.i, tap, channel, o.carry[0]));
+    emit_loop_end(p->e, &o);
+    return o.carry[0];
+}

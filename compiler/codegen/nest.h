@@ -29,8 +29,8 @@ V nest_add(Nest *n, V x, int64_t c);
 EmitLoop nest_loop(Nest *n, V from, V to, const char *name);
 
 void nest_pool(Nest *n);   // emit_pool.c
-void nest_conv_dx_pooled(Nest *n); // emit_pooled_dx.c
-void nest_conv_dw_pooled(Nest *n); // emit_pooled_dw.c
+void nest_conv_dx_pooled(Nest *n); // emit_pooled_dx.c, with its own loop over
+void nest_conv_dw_pooled(Nest *n); // examples; emit_pooled_dw.c, likewise
 void nest_rows(Nest *n);   // emit_rows.c: put, scatter_add
 void nest_axis(Nest *n);   // emit_axis.c: sort, argsort, cumsum
 

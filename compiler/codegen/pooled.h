@@ -44,6 +44,8 @@ V pooled_base(Pooled *p, Val v);
 V pooled_load(Pooled *p, const Panel *of, V at, int j);
 void pooled_store(Pooled *p, const Panel *of, V at, int j, V x);
 V pooled_multiply_add(Pooled *p, V x, V y, V z);
+/* Element i of the list, in all lanes, and where in b its offset leads. */
+void pooled_spot(Pooled *p, V i, V b, V *x, V *at);
 /* Elements of the list from .. to, each times a row of `rows` x of->nv
  * vectors of b, rows `stride` elements apart, added to acc. */
 void pooled_sum(Pooled *p, const Panel *of, V from, V to, V b, int rows,
@@ -58,5 +60,12 @@ void pooled_panels(Pooled *p, int64_t n, int most,
  * channel * `channel` - row * `row`. */
 int pooled_list_lanes(const Pooled *p);
 void pooled_list(Pooled *p, V o, V starts, int64_t channel, int64_t row);
+/* All channels of window w; an offset is tap * `tap` + channel * `channel`.
+ * How many they are. */
+V pooled_list_window(Pooled *p, V w, int64_t tap, int64_t channel);
+
+/* emit_pooled_patch.c: conv_dx_pooled for few channels, and where it pays. */
+bool pooled_patch_pays(const Pooled *p);
+void pooled_patches(Pooled *p);
 
 #endif

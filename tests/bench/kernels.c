@@ -121,6 +121,33 @@ static Val dense(Graph *g, int64_t I, int64_t O, int64_t unused, int64_t mode)
     return ir_dot(g, x, w, &d);
 }
 
+/* Behind a 2x2 max-pooling and a ReLU: of the windows, half let something
+ * through, so an eighth of the convolution's dy is not zero. */
+static Val place(Graph *g, Shape s)
+{
+    return ir_input(g, INPUT_VAR, intern("place"), type_of(DT_i32, true, s));
+}
+
+static Val pooled_dx(Graph *g, int64_t windows, int64_t C, int64_t R, int64_t O)
+{
+    Shape s = shape_of(3, windows, windows, O);
+
+    return ir_conv_dx_pooled(
+        g, input(g, "dy", true, s),
+        input(g, "w", false, shape_of(4, O, R, R, C)), place(g, s),
+        (UnpoolDims){2, 2, R / 2, R / 2, 2 * windows, 2 * windows, R, R});
+}
+
+static Val pooled_dw(Graph *g, int64_t windows, int64_t C, int64_t R, int64_t O)
+{
+    Shape s = shape_of(3, windows, windows, O);
+    int64_t H = 2 * windows + R - 1;
+
+    return ir_conv_dw_pooled(g, input(g, "x", true, shape_of(3, H, H, C)),
+                             input(g, "dy", true, s), place(g, s),
+                             (UnpoolDims){.kh = 2, .kw = 2, .R = R, .S = R});
+}
+
 enum { WIDTH = -1 }; // the columns of a tile, as an argument
 
 static const struct {
@@ -131,6 +158,12 @@ static const struct {
     {"conv 5x5 1->32 @28", conv, {32, 1, 5, 32}, 128},
     {"conv 5x5 32->1 @28 (dx)", conv, {32, 32, 5, 1}, 128},
     {"conv_dw 5x5 1->32 @28", conv_dw, {32, 1, 5, 32}, 128},
+    {"pooled dx 5x5 32->1 @28, 1/8", pooled_dx, {14, 1, 5, 32}, 128},
+    {"pooled dw 5x5 1->32 @28, 1/8", pooled_dw, {14, 1, 5, 32}, 128},
+    {"pooled dx 5x5 64->32 @14, 1/8", pooled_dx, {7, 32, 5, 64}, 128},
+    {"pooled dw 5x5 32->64 @14, 1/8", pooled_dw, {7, 32, 5, 64}, 128},
+    {"pooled dx 3x3 64->64 @32, 1/8", pooled_dx, {16, 64, 3, 64}, 16},
+    {"pooled dw 3x3 64->64 @32, 1/8", pooled_dw, {16, 64, 3, 64}, 16},
     {"conv 5x5 32->64 @14", conv, {18, 32, 5, 64}, 128},
     {"conv 5x5 64->32 @14 (dx)", conv, {18, 64, 5, 32}, 128},
     {"conv_dw 5x5 32->64 @14", conv_dw, {18, 32, 5, 64}, 128},
@@ -166,6 +199,14 @@ static double flops_of(Val v, int64_t batch)
     const int64_t *w = v->src[1]->type.shape.dim;
     double out = (double)shape_size(v->type.shape);
 
+    if (v->op == OP_conv_dx_pooled || v->op == OP_conv_dw_pooled) {
+        UnpoolDims u = ir_unpool_dims(v);
+        bool dx = v->op == OP_conv_dx_pooled;
+        const int64_t *dy = v->src[dx ? 0 : 1]->type.shape.dim;
+
+        return 2.0 * (double)(batch * dy[0] * u.kh * dy[1] * u.kw * dy[2] *
+                              u.R * u.S * (dx ? w[3] : v->type.shape.dim[3]));
+    }
     if (v->op == OP_conv)
         return 2 * out * (double)(batch * w[0] * w[1] * w[2]);
     if (v->op == OP_conv_dw)
@@ -187,6 +228,20 @@ static float *random_floats(int64_t n, bool fill)
         ((float *)p)[i] = fill ? (float)(s >> 9) * 0x1p-23f - 0.5f : 0;
     }
     return p;
+}
+
+/* Half of dy zero; places 0 .. 3. */
+static void make_pooled(const Buffer *b, void *at, int64_t n)
+{
+    uint32_t s = 54321;
+
+    for (int64_t i = 0; i < n; i++) {
+        s = s * 1664525u + 1013904223u;
+        if (b->type.dt == DT_i32)
+            ((int32_t *)at)[i] = (int32_t)(s >> 30);
+        else if (b->val->attr.s == intern("dy") && s >> 31)
+            ((float *)at)[i] = 0;
+    }
 }
 
 static int by_value(const void *x, const void *y)
@@ -246,6 +301,9 @@ static void time_one(const char *name, Val v, int64_t batch, const char *cpu,
         Type t = k->k.read[i]->type;
         buf[1 + i] = random_floats(shape_size(t.shape) *
                                    (t.batched ? batch : 1), true);
+        if (v->nsrc == 3)
+            make_pooled(k->k.read[i], buf[1 + i],
+                        shape_size(t.shape) * (t.batched ? batch : 1));
         for (int64_t j = 0; c->sparse && i == 0 && j < shape_size(t.shape);
              j++)
             if (((float *)buf[1 + i])[j] < 0)
