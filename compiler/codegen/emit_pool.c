@@ -68,6 +68,17 @@ static V in_tap(Nest *n, int src, const Window *w, V r, V s)
     return emit_value(n->k, n->core->src[src], tap(n, w, r, s));
 }
 
+/* Are all windows whole, and so small that their taps stand side by side in
+ * the code? */
+static bool is_unrolled(const Nest *n)
+{
+    enum { TAPS = 16 };
+    PoolDims d = ir_pool_dims(n->core);
+
+    return !d.ph_lo && !d.ph_hi && !d.pw_lo && !d.pw_hi &&
+           d.kh * d.kw <= TAPS;
+}
+
 /* --- one value from each window ------------------------------------------- */
 
 static V next_value(Nest *n, const Window *w, V r, V s, V so_far)
@@ -82,7 +93,14 @@ static V fold_window(Nest *n, const Window *w)
 {
     Op op = n->core->op == OP_sum_pool ? OP_sum : OP_max_reduce;
     V x = emit_merge_start(n->e, op, n->core->type.dt, n->at.lanes);
-    EmitLoop rows = nest_loop(n, w->r0, w->r1, "r"), cols;
+    PoolDims d = ir_pool_dims(n->core);
+    EmitLoop rows, cols;
+
+    for (int64_t k = 0; is_unrolled(n) && k < d.kh * d.kw; k++)
+        x = next_value(n, w, nest_int(n, k / d.kw), nest_int(n, k % d.kw), x);
+    if (is_unrolled(n))
+        return x;
+    rows = nest_loop(n, w->r0, w->r1, "r");
 
     emit_loop_carry(n->e, &rows, x);
     cols = nest_loop(n, w->s0, w->s1, "s");
@@ -97,6 +115,24 @@ static V fold_window(Nest *n, const Window *w)
 
 /* --- the place of the largest --------------------------------------------- */
 
+/* x and m are those of the first tap. */
+static V largest_of_taps(Nest *n, const Window *w,
+                         V (*mark)(Nest *n, const Window *w, V r, V s), V x,
+                         V m)
+{
+    DType dt = n->core->src[0]->type.dt;
+    PoolDims d = ir_pool_dims(n->core);
+
+    for (int64_t k = 1; k < d.kh * d.kw; k++) {
+        V r = nest_int(n, k / d.kw), s = nest_int(n, k % d.kw);
+        V y = in_tap(n, 0, w, r, s), c = emit_beats(n->e, dt, y, x, true);
+
+        x = LLVMBuildSelect(n->e->b, c, y, x, "");
+        m = LLVMBuildSelect(n->e->b, c, mark(n, w, r, s), m, "");
+    }
+    return m;
+}
+
 /* Of the largest x in the window: what `mark` gives at its tap (carried like
  * the largest itself). */
 static V at_largest(Nest *n, const Window *w,
@@ -104,7 +140,11 @@ static V at_largest(Nest *n, const Window *w,
 {
     DType dt = n->core->src[0]->type.dt;
     V x = in_tap(n, 0, w, w->r0, w->s0), m = mark(n, w, w->r0, w->s0), c;
-    EmitLoop rows = nest_loop(n, w->r0, w->r1, "r"), cols;
+    EmitLoop rows, cols;
+
+    if (is_unrolled(n))
+        return largest_of_taps(n, w, mark, x, m);
+    rows = nest_loop(n, w->r0, w->r1, "r");
 
     emit_loop_carry(n->e, &rows, x);
     emit_loop_carry(n->e, &rows, m);
