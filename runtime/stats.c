@@ -128,8 +128,9 @@ static double number_calibration(const RnnStatAt *a, int rival, char *note,
     bool mass = rnn_stat_param(a, 2, 0) != 0;
 
     (void)rival;
-    snprintf(note, n, "%d %s bins, first [0, hi], others (lo, hi]; norm %s",
-             bins, mass ? "equal-mass" : "equal-width",
+    snprintf(note, n, "%d %s; norm %s", bins,
+             mass ? "equal-mass bins, ties together"
+                  : "equal-width bins, first [0, hi], others (lo, hi]",
              isinf(norm) ? "infinity" : norm == 2 ? "2" : "1");
     return rnn_calibration(rnn_stat_value(a, 0, 0), rnn_stat_value(a, 0, 1),
                            a->all->set[0].n, bins, norm, mass);

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# An energy-based classifier: a killed run goes on to the same bits, replay
+# buffer included; results over whole data sets depend neither on the batch nor
+# on the threads; pictures are written; a weight of 0 leaves no branch.
+. "$(dirname "$0")/lib.sh"
+must "$RNNC" build "$SRC/tests/e2e/jem.rnn" -o jem
+must ./jem sample points --out d.npz --weights init --quiet
+must ./jem sample others --out e.npz --weights init --quiet
+must ./jem train --out whole.safetensors --json whole.json
+must ./jem train --out one.safetensors --threads 1 --quiet
+same one.safetensors whole.safetensors --exact
+"$COMPARE" whole.safetensors whole.safetensors | grep -q "replay" || fail "the buffer is not saved"
+for stop in 0.0 0.05 0.11; do
+    rm -f cut.safetensors
+    ./jem train --save-every 3 --out cut.safetensors --threads 1 >cut.txt 2>&1 &
+    pid=$!
+    for _ in $(seq 200); do [ -s cut.safetensors ] && break; sleep 0.01; done
+    sleep $stop
+    kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
+    must ./jem train --out cut.safetensors --resume --quiet
+    same cut.safetensors whole.safetensors --exact
+done
+
+echo "== over the whole set"
+for batch in 7 320; do
+    mkdir -p p$batch
+    must ./jem evaluate all --weights whole.safetensors --batch $batch \
+        --threads $((batch % 2 + 1)) --json $batch.json --plots p$batch
+done
+grep -v '"threads"\|"file"\|"batch"' 7.json >a.json
+grep -v '"threads"\|"file"\|"batch"' 320.json >b.json
+diff a.json b.json >/dev/null || fail "results differ: $(diff a.json b.json)"
+for kind in histogram.svg reliability_of.svg survival.svg points.svg lines.svg images.png; do
+    cmp -s p7/jem-all-$kind p320/jem-all-$kind || fail "$kind is missing or differs"
+done
+[ "$(grep -c '"against"' 7.json)" = 15 ] || fail "not every score met every rival"
+awk -v r="$(json_row 7.json right)" 'BEGIN { exit !(r > 0.9) }' || fail "it has not learned"
+must ./jem evaluate refined --weights whole.safetensors
+must ./jem sample grid --weights whole.safetensors --plots p7
+[ -s p7/jem-grid-images.png ] || fail "there is no grid"
+
+echo "== without p(x)"
+
+sed '/^sample grid/,$d' "$SRC/tests/e2e/jem.rnn" >plain.rnn
+must "$RNNC" build plain.rnn -o plain -D px=0
+./plain info | grep -q replay && fail "the branch was compiled"
+finish
