@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Logits, input gradients and parameter gradients of two networks equal an
+# Logits, input gradients and parameter gradients of four networks equal an
 # independent library's (values and script in tests/parity) to 1e-5 in f32 and
 # 1e-6 in f64 (the values are stored as f32).
 . "$(dirname "$0")/lib.sh"
 cp "$SRC"/tests/parity/* .
-for net in cnn resnet; do
+for net in cnn resnet odenet tisode; do
     for precision in f32 f64; do
         tol=1e-5; [ $precision = f64 ] && tol=1e-6
         exe=./$net-$precision

@@ -113,6 +113,112 @@ def resnet():
     save("resnet", p, x, y, f, loss)
 
 
+def norm(p, k, x, groups):
+    return F.group_norm(x, groups, p[k + ".weight"], p[k + ".bias"])
+
+
+def ode_shapes(w, conv, time):
+    """The networks of Yan et al. 2020 at width w; conv: paths of the block's."""
+    c = w + time
+    shapes = {"f.features1.conv1.weight": (w, 1, 3, 3),
+              "f.features1.conv1.bias": (w,),
+              "f.features1.conv2.weight": (w, w, 4, 4),
+              "f.features1.conv2.bias": (w,)}
+    for i in (1, 2):
+        shapes[f"f.features1.group_norm{i}.weight"] = (w,)
+        shapes[f"f.features1.group_norm{i}.bias"] = (w,)
+        shapes[f"g.{conv}{i}{'.conv1' if time else ''}.weight"] = (w, c, 3, 3)
+        if time:
+            shapes[f"g.{conv}{i}.conv1.bias"] = (w,)
+        shapes[f"g.group_norm{i}.weight"] = (w,)
+        shapes[f"g.group_norm{i}.bias"] = (w,)
+    return shapes
+
+
+def features(p, x, groups):
+    h = F.conv2d(x, p["f.features1.conv1.weight"], p["f.features1.conv1.bias"])
+    h = F.relu(norm(p, "f.features1.group_norm1", h, groups))
+    h = F.conv2d(h, p["f.features1.conv2.weight"], p["f.features1.conv2.bias"],
+                 stride=2, padding=1)
+    return F.relu(norm(p, "f.features1.group_norm2", h, groups))
+
+
+def images(rng, n):
+    x = torch.tensor(rng.uniform(0, 1, (n, 1, 28, 28)).astype(np.float32)
+                     .astype(np.float64))
+    return x, torch.tensor(rng.integers(0, 10, n))
+
+
+def odenet(w=8, n=4):
+    """Ten steps of Euler of a block whose convolutions see the time."""
+    rng = np.random.default_rng(3)
+    shapes = ode_shapes(w, "time_conv", 1)
+    shapes["f.dense1.weight"] = (10, w)
+    shapes["f.dense1.bias"] = (10,)
+    p = parameters(rng, shapes)
+    groups = w // 2
+
+    def conv(p, i, z, t):
+        plane = torch.full_like(z[:, :1], t)
+        k = f"g.time_conv{i}.conv1"
+        return F.conv2d(torch.cat([plane, z], 1), p[k + ".weight"],
+                        p[k + ".bias"], padding=1)
+
+    def f(p, x):
+        z = features(p, x, groups)
+        for k in range(10):
+            t = k / 10
+            h = F.relu(norm(p, "g.group_norm1", conv(p, 1, z, t), groups))
+            z = z + 0.1 * F.relu(norm(p, "g.group_norm2", conv(p, 2, h, t),
+                                      groups))
+        return F.linear(z.mean((2, 3)), p["f.dense1.weight"], p["f.dense1.bias"])
+
+    x, y = images(rng, n)
+    save("odenet", p, x, y, f, lambda p, x, y: F.cross_entropy(f(p, x), y))
+
+
+def tisode(w=8, n=4):
+    """Twenty steps of Euler; trained with the released steady-state loss."""
+    rng = np.random.default_rng(4)
+    shapes = ode_shapes(w, "conv", 0)
+    shapes["f.classify1.dense1.weight"] = (10, w)
+    shapes["f.classify1.dense1.bias"] = (10,)
+    p = parameters(rng, shapes)
+    groups = w // 2
+
+    def g(p, z):
+        h = F.conv2d(z, p["g.conv1.weight"], padding=1)
+        h = F.relu(norm(p, "g.group_norm1", h, groups))
+        h = F.conv2d(h, p["g.conv2.weight"], padding=1)
+        return F.relu(norm(p, "g.group_norm2", h, groups))
+
+    def classify(p, z):
+        return F.linear(z.mean((2, 3)), p["f.classify1.dense1.weight"],
+                        p["f.classify1.dense1.bias"])
+
+    def f(p, x):
+        z = features(p, x, groups)
+        for _ in range(20):
+            z = z + 0.05 * g(p, z)
+        return classify(p, z)
+
+    def loss(p, x, y):
+        z = features(p, x, groups)
+        s = 0
+        for k in range(30):
+            if k == 20:
+                logits = classify(p, z)
+            r = g(p, z)
+            s = s + (0.05 * r.abs() if k >= 18 else 0)
+            z = z + 0.05 * r
+        return F.cross_entropy(logits, y) + 0.01 * s.mean()
+
+    x, y = images(rng, n)
+    save("tisode", p, x, y, f, loss)
+
+
 print("torch", torch.__version__, "numpy", np.__version__)
 cnn()
 resnet()
+odenet()
+tisode()
