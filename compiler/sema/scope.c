@@ -260,7 +260,7 @@ Value member_value(Elab *e, const Ast *x)
         return POISON;
     if (v.kind == V_DATA)
         return (Value){.kind = V_SPLIT, .decl = v.decl, .s = x->text};
-    for (int k = 0; v.kind == V_TUPLE && v.member && k < v.n; k++)
+    for (int k = 0; v.kind == V_TUPLE && v.member && k < v.nmember; k++)
         if (v.member[k] == x->text)
             return v.item[k];
     return sema_error(e, x->span, "%s has no member \"%s\"",

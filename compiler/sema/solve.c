@@ -451,10 +451,46 @@ static Value rows_of(Elab *e, const Solve *s,
     return value_tensor(node_make(e, s->at, OP_concat, &axis, part, s->ntime));
 }
 
+enum { COUNTS = 3 };
+
+/* Steps taken, steps refused, and evaluations of the rates they cost. */
+static void count(Elab *e, const Solve *s, Value *out)
+{
+    const Tableau *m = s->method;
+    const Run *r = &s->run;
+    int each = m->stages - m->fsal + (s->listed ? m->extra : 0);
+
+    out[0] = r->steps;
+    if (!s->adaptive) {
+        out[1] = value_int(0);
+        out[2] = elem2(e, s->at, OP_mul, r->steps,
+                       value_int(tableau_plain_stages(m)));
+        return;
+    }
+    out[1] = elem2(e, s->at, OP_sub, r->tries, r->steps);
+    out[2] = elem2(e, s->at, OP_add, value_int(s->first_step > 0 ? 1 : 2),
+                   elem2(e, s->at, OP_mul, r->tries, value_int(each)));
+}
+
+/* The components, and how the solve went. */
+static void add_members(Elab *e, const Solve *s, Value *v, Value *item)
+{
+    const char **name = NEW_N(e->a, const char *, s->n + COUNTS);
+
+    for (int c = 0; c < s->n; c++)
+        name[c] = s->name[c];
+    name[s->n] = intern("steps");
+    name[s->n + 1] = intern("refused");
+    name[s->n + 2] = intern("evaluations");
+    count(e, s, &item[s->n]);
+    v->member = name;
+    v->nmember = s->n + COUNTS;
+}
+
 static Value result(Elab *e, const Solve *s,
                     const Value (*out)[COMPONENTS_MAX], const Value *rows)
 {
-    Value *item = NEW_N(e->a, Value, s->n);
+    Value *item = NEW_N(e->a, Value, s->n + COUNTS);
 
     for (int c = 0; c < s->n; c++) {
         item[c] = out[s->ntime - 1][c];
@@ -468,7 +504,7 @@ static Value result(Elab *e, const Solve *s,
         return item[0];
     Value v = {.kind = V_TUPLE, .item = item, .n = s->n};
     if (s->rate)
-        v.member = arena_copy(e->a, s->name, sizeof *s->name * (size_t)s->n);
+        add_members(e, s, &v, item);
     return v;
 }
 

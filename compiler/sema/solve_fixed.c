@@ -275,6 +275,7 @@ static bool march_rows(Elab *e, Solve *s, Value *y, Value *rows)
             return false;
         type[n + c] = init[n + c]->type;
     }
+    s->run.steps = elem2(e, s->at, OP_mul, v.n.v, value_int(s->ntime - 1));
     Val count = ir_const(e->g, DT_i32, s->ntime - 1);
     Loop *l = open(e, s, count, init, 2 * n, type);
     if (l == NULL)
@@ -322,12 +323,14 @@ bool solve_fixed(Elab *e, Solve *s, Value (*out)[COMPONENTS_MAX],
         out[0][c] = y[c];
         rows[c] = ABSENT;
     }
-    if (s->listed && equal_intervals(e, s) && s->n <= COMPONENTS_MAX)
+    s->run.steps = value_int(0);
+    if (s->listed && equal_intervals(e, s))
         return march_rows(e, s, y, rows);
     for (int k = 0; k + 1 < s->ntime; k++) {
         Interval v;
         if (!interval(e, s, k, &v) || !march_over(e, s, &v, y))
             return false;
+        s->run.steps = elem2(e, s->at, OP_add, s->run.steps, v.n.v);
         for (int c = 0; c < s->n; c++)
             out[k + 1][c] = y[c];
     }

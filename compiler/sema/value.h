@@ -59,7 +59,9 @@ typedef struct Value {
     const char *s;             // STRING; SPLIT
     int n;                     // LIST, TUPLE
     const struct Value *item;
-    const char *const *member; // TUPLE: names of its items; NULL: none
+    // TUPLE: names of its items, and of more that follow them; NULL: none
+    const char *const *member;
+    int nmember;
     Decl *decl;                // FN, DATA, SPLIT
     const Prim *prim;
     Draw *draw;
