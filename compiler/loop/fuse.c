@@ -12,7 +12,6 @@
 #include "loop/lower.h"
 
 enum {
-    BUFFER_COST = 3,   // of a store and a load, in simple operations
     SCALAR_COST = 24,  // of a kernel for one shared number
     MANY_EXAMPLES = 32,
     MANY_PASSES = 8,
@@ -20,46 +19,6 @@ enum {
     MANY_REACHES = 12,
     EPILOGUE_MAX = 24
 };
-
-/* The last dim larger than 1: vectors run along it. */
-static int64_t lane_extent(Shape s)
-{
-    int64_t n = 1;
-
-    for (int d = 0; d < s.rank; d++)
-        if (s.dim[d] > 1)
-            n = s.dim[d];
-    return n;
-}
-
-static bool breaks_lanes(Val reshape)
-{
-    return lane_extent(reshape->type.shape) !=
-           lane_extent(reshape->src[0]->type.shape);
-}
-
-static double op_cost(Val v)
-{
-    switch (v->op) {
-    case OP_const: case OP_cast: case OP_broadcast: case OP_spread:
-    case OP_stop_gradient: case OP_iota:
-        return 0;
-    case OP_reshape:
-        return breaks_lanes(v) ? 1 : 0;
-    case OP_exp: case OP_expm1: case OP_log: case OP_log1p: case OP_tanh:
-    case OP_sigmoid: case OP_softplus: case OP_erf: case OP_sin: case OP_cos:
-    case OP_pow:
-        return 10;
-    case OP_div: case OP_mod: case OP_sqrt:
-        return v->type.dt == DT_i32 ? 10 : 3;
-    case OP_take: case OP_concat:
-        return 2;
-    case OP_slice: case OP_reverse:
-        return 0.5;
-    default:
-        return 1;
-    }
-}
 
 /* --- what must be in memory ---------------------------------------------- */
 
@@ -108,12 +67,6 @@ static void find_needs(Lower *lo)
     }
 }
 
-/* Leaves that stand in memory before any kernel runs. */
-static bool is_stored_leaf(Val v)
-{
-    return v->op == OP_input || v->op == OP_loopvar || v->op == OP_proj;
-}
-
 /* Is every element of v the same number (per example)? Then it is computed
  * outside the loops over the elements. */
 static bool is_even(const Lower *lo, Val v)
@@ -139,7 +92,7 @@ static void find_costs(Lower *lo)
         f->even = is_even(lo, v);
         if (f->must || f->unseen || f->root || (kind != LOWER_MAP && kind != LOWER_VIEW))
             continue;
-        f->cost = op_cost(v);
+        f->cost = cost_op(v);
         for (int k = 0; k < v->nsrc; k++)
             f->cost += fact_of(lo, v->src[k])->cost;
         if (f->cost > 1e6)
@@ -363,7 +316,7 @@ static bool is_worth_buffer(Lower *lo, Val v)
     if (number)
         return f->cost * (f->reach.n - 1) > SCALAR_COST ||
                (later && f->cost > SCALAR_COST);
-    return f->cost * (times - 1) > BUFFER_COST;
+    return f->cost * (times - 1) > cost_buffer(lo, v);
 }
 
 /* Adds v to the size of the kernels that compute it. */
@@ -381,7 +334,7 @@ static void need_source(Lower *lo, Val v)
 {
     Val x = v->src[0];
 
-    if (!breaks_lanes(v) || shape_size(v->type.shape) == 1 ||
+    if (!cost_breaks_lanes(v) || shape_size(v->type.shape) == 1 ||
         kind_of(x) == LOWER_REGION || fact_of(lo, x)->root)
         return;
     fact_of(lo, x)->must = true;
@@ -395,7 +348,7 @@ static void decide(Lower *lo, Val v)
 
     if (f->root || kind_of(v) == LOWER_REGION)
         return;
-    if (is_stored_leaf(v)) {
+    if (stands_in_memory(v)) {
         f->buffered = true;
         return;
     }

@@ -78,6 +78,14 @@ void panels_choose(Lower *lo, Func *f);
 bool panels_is_view(const Lower *lo, Val v);
 Val panels_base(Val view); // what it is a view of
 
+/* cost.c: operations of one element of v; does this reshape put neighbours
+ * apart; of a buffer for v, in operations; leaves that are there before any
+ * kernel runs. */
+double cost_op(Val v);
+bool cost_breaks_lanes(Val reshape);
+double cost_buffer(const Lower *lo, Val v);
+bool stands_in_memory(Val v);
+
 /* fuse.c: sets buffered, root and core of every needed value. */
 void fuse_choose(Lower *lo);
 
