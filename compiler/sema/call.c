@@ -199,8 +199,7 @@ static Value activate(Elab *e, Frame *f, Decl *fn, const Arg *arg, int n)
     eval_leave(e);
     if (attack && e->attacks == 0 && v.kind == V_TENSOR)
         attack_note(e, f, settings, v.val);
-    if (is_net(f->decl))
-        net_order(e, fn, f, &v);
+    net_order(e, fn, f, &v);
     if (v.kind != V_POISON)
         warn_call(e, fn, f, arg, n, &v);
     return v;

@@ -149,7 +149,15 @@ static NetDecl *net_find(Elab *e, const char *name)
 
 void net_order(Elab *e, Decl *fn, Frame *f, const Value *result)
 {
-    if (e->mute || result->kind != V_TENSOR || net_find(e, fn->name))
+    bool net = is_flavour(f->decl, "net") || is_flavour(f->decl, "dynamics");
+
+    if (!net && f->decl->n > 3 && f->decl->kid[3]) {
+        sema_error(e, f->decl->kid[3]->span, "only a net can promise to be "
+                   "homogeneous; \"%s\" is of kind \"%s\"", fn->name, f->decl->flavour);
+        return;
+    }
+    if (!net || e->mute || result->kind != V_TENSOR ||
+        net_find(e, fn->name))
         return;
     Groups g = {.e = e, .f = f};
     find_groups(&g, result->val);
