@@ -57,7 +57,7 @@ static LLVMValueRef small_int(Emit *e, int64_t x)
 /* Rough times in ns: contractions at 40 flops a ns, the rest at 2. */
 static LLVMValueRef worth_splitting(Host *h, const Kernel *k)
 {
-    double rate = k->kind == KERNEL_CONTRACT ? 40 : 2;
+    double rate = k->kind == KERNEL_CONTRACT || k->sched.lanes ? 40 : 2;
     double once = k->flops_call / rate, each = k->flops_example / rate;
     double least;
 
@@ -99,8 +99,12 @@ static void host_kernel(Host *h, const Kernel *k)
     x[1] = fn;
     x[2] = h->pointers;
     x[3] = k->tasks ? emit_int(e, k->tasks) : h->n;
+    if (!k->tasks && k->sched.group > 1)
+        x[3] = LLVMBuildSDiv(
+            e->b, emit_index_add(e, h->n, emit_int(e, k->sched.group - 1)),
+            emit_int(e, k->sched.group), "");
     if (!k->tasks && k->sched.parts > 1)
-        x[3] = LLVMBuildMul(e->b, h->n, emit_int(e, k->sched.parts), "");
+        x[3] = LLVMBuildMul(e->b, x[3], emit_int(e, k->sched.parts), "");
     x[4] = worth_splitting(h, k);
     x[5] = small_int(e, k->id);
     x[6] = small_int(e, probe_type(k->root->type));

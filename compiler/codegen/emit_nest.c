@@ -4,7 +4,7 @@
  * A per-example result is made example by example, a shared one in one task.
  * Channels (the last dim) run along vectors wherever the op allows.
  */
-#include "codegen/nest.h"
+#include "codegen/wino.h"
 
 V nest_int(Nest *n, int64_t x)
 {
@@ -82,6 +82,12 @@ static void one_example(Nest *n)
     case OP_sort: case OP_argsort: case OP_cumsum:
         nest_axis(n);
         break;
+    case OP_wino_w:
+        nest_wino_w(n);
+        break;
+    case OP_conv_dw_wino:
+        nest_conv_dw_wino(n);
+        break;
     default:
         internal_error("%s has no loop nest", op_info[n->core->op].name);
     }
@@ -100,6 +106,10 @@ void emit_nest(KernelEmit *k)
     if (n.core->op == OP_conv_dx_pooled || n.core->op == OP_conv_dw_pooled) {
         (n.core->op == OP_conv_dx_pooled ? nest_conv_dx_pooled
                                          : nest_conv_dw_pooled)(&n);
+        return;
+    }
+    if (n.core->op == OP_conv_wino) {
+        nest_conv_wino(&n);
         return;
     }
     if (!n.core->type.batched) {

@@ -112,7 +112,8 @@ static void mix_source(Modules *m, const Source *src)
 static void mix_options(Hash *h, const Job *job)
 {
     const Options *o = job->o;
-    int number[] = {(int)o->real, o->opt_level, o->exact, o->no_blas};
+    int number[] = {(int)o->real, o->opt_level, o->exact, o->no_winograd,
+                    o->no_blas};
 
     mix(h, number, sizeof number);
     for (int i = 0; i < o->define.n; i++)

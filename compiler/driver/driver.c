@@ -100,6 +100,7 @@ static void step_simplify(Job *job)
 {
     PassOptions opt = {
         .fast_math = !job->o->exact && job->o->opt_level > 0,
+        .winograd = !job->o->exact && !job->o->no_winograd,
     };
 
     clock_start(&job->clock, "simplify");

@@ -74,7 +74,8 @@ bool dump_is_ir(const char *path)
 int dump_ir_file(Job *job)
 {
     Stage stage = job->o->stage;
-    PassOptions opt = {.fast_math = !job->o->exact && job->o->opt_level > 0};
+    PassOptions opt = {.fast_math = !job->o->exact && job->o->opt_level > 0,
+                       .winograd = !job->o->exact && !job->o->no_winograd};
     char err[512];
 
     if (stage != STAGE_ir && stage != STAGE_grad && stage != STAGE_opt) {

@@ -127,6 +127,12 @@ static bool set_exact(Options *o, const char *value)
     return o->exact = true;
 }
 
+static bool set_no_winograd(Options *o, const char *value)
+{
+    (void)value;
+    return o->no_winograd = true;
+}
+
 static bool set_no_blas(Options *o, const char *value)
 {
     (void)value;

@@ -48,7 +48,7 @@ typedef struct Options {
     VEC(const char *) no_warn;
     DType real;
     int opt_level;
-    bool exact, no_blas, time;
+    bool exact, no_winograd, no_blas, time;
     bool colour;
 } Options;
 

@@ -105,7 +105,8 @@ static unsigned takes(Op op)
     case OP_conv: case OP_conv_dx: case OP_conv_up: case OP_conv_dw:
     case OP_max_pool:
     case OP_pool_gather: case OP_pool_scatter: case OP_sum_pool:
-    case OP_sum_pool_dx: case OP_pool_place: case OP_grad:
+    case OP_sum_pool_dx: case OP_pool_place: case OP_wino_w:
+    case OP_conv_wino: case OP_conv_dw_wino: case OP_grad:
         return REALS;
     case OP_cast: case OP_stop_gradient: case OP_eq: case OP_ne:
     case OP_select: case OP_spread: case OP_broadcast: case OP_reshape:

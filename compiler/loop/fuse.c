@@ -109,7 +109,8 @@ static bool takes_epilogue(Val core)
         return true;
     case LOWER_KERNEL:
         return core->op == OP_max_pool || core->op == OP_pool_gather ||
-               core->op == OP_sum_pool || core->op == OP_conv_dx_pooled;
+               core->op == OP_sum_pool || core->op == OP_conv_dx_pooled ||
+               core->op == OP_conv_wino;
     default:
         return false;
     }

@@ -98,6 +98,8 @@ static const char *kernel_name(Arena *a, const Kernel *k)
     case OP_conv_dw:
         return arena_printf(a, "conv_dw %s",
                             conv_text(a, out, c->src[1]->type.shape));
+    case OP_conv_wino: case OP_conv_dw_wino:
+        return wino_name(a, c);
     case OP_conv_dx:
         return arena_printf(a, "conv_dx %s",
                             conv_text(a, c->src[1]->type.shape, in));
@@ -138,6 +140,8 @@ static double core_flops(Val c)
                             w[2]);
     case OP_conv_dw:
         return 2 * out * (double)(w[0] * w[1]);
+    case OP_conv_wino: case OP_conv_dw_wino:
+        return wino_flops(c);
     case OP_max_pool: case OP_pool_gather: case OP_sum_pool:
     case OP_pool_place: {
         PoolDims p = ir_pool_dims(c);
@@ -193,7 +197,7 @@ static void estimate(Kernel *k, int before, int after)
         k->flops_example += after * out;
     else
         k->flops_call += after * out;
-    if (k->kind == KERNEL_CONTRACT)
+    if (k->kind == KERNEL_CONTRACT || wino_is_core(k->core->op))
         most = 1e300;
     for (int i = 0; i < k->nread; i++)
         add_bytes(k, k->read[i]->type, most);
@@ -231,6 +235,8 @@ static int64_t shared_tasks(const Kernel *k)
 
     if (k->core->op == OP_conv_dw_pooled)
         return (s.dim[0] + TASK_CHANNELS - 1) / TASK_CHANNELS;
+    if (k->core->op == OP_wino_w)
+        return s.dim[0];
     if (k->kind == KERNEL_CONTRACT || k->kind == KERNEL_NEST ||
         k->kind == KERNEL_CALL)
         return 1;
@@ -261,6 +267,8 @@ Kernel *kernel_make(Lower *lo, Val root)
     estimate(k, w.before, w.after);
     if (k->kind == KERNEL_CONTRACT)
         k->sched = schedule_choose(k, lo->opt);
+    if (wino_is_core(k->core->op))
+        k->sched = wino_schedule(k, lo->opt);
     k->tasks = k->sched.tasks > 0     ? k->sched.tasks
                : root->type.batched ? 0
                                     : shared_tasks(k);

@@ -75,6 +75,10 @@ typedef struct Schedule {
     bool sparse;   // a tile of one row leaves out zeros of A (finite values)
     int kb;        // the reduction axis cut into blocks of kc
     Pack pack;     // how a block of B comes to rows of nr vectors
+    int64_t group; // examples of a task, if more than one
+    int64_t tiles; // WINO: rows of output tiles of a task
+    int64_t work;  // WINO: tiles there is room for
+    int mc, nc;    // conv_dw_wino: channels of x and of dy in a task
     const char *why; // one clause, for dump and info
 } Schedule;
 
@@ -185,6 +189,18 @@ Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt);
 /* fuse.c: which values are materialized. */
 /* schedule.c: the schedule of a contraction. */
 Schedule schedule_choose(const Kernel *k, const LoopOptions *opt);
+/* wino.c: of a kernel whose core is one of ir/wino.h. */
+bool wino_is_core(Op op);
+const char *wino_name(Arena *a, Val core);
+double wino_flops(Val core); // of the plain formula, of an example or the call
+Schedule wino_schedule(const Kernel *k, const LoopOptions *opt);
+/* Tasks for n examples, where there is no fixed number of them. */
+static inline int64_t schedule_tasks(const Schedule *s, int64_t n)
+{
+    if (s->group > 1)
+        n = (n + s->group - 1) / s->group;
+    return n * (s->parts > 1 ? s->parts : 1);
+}
 /* contract.c: its axes, arranged for a form. */
 Contract contract_of(const Kernel *k, Form form);
 /* panels.c: the value [P, K, W] kernel k reads in place of its source v [K..,

@@ -112,6 +112,9 @@ static void print_kernel(FILE *out, const Kernel *k, int indent)
                 k->tasks == 1 ? "" : "s");
     fprintf(out, "; %g + %g n flops, %g + %g n bytes\n", k->flops_call,
             k->flops_example, k->bytes_call, k->bytes_example);
+    if (k->kind != KERNEL_CONTRACT && k->sched.why)
+        fprintf(out, "%*sschedule %d x %d x %d: %s\n", indent + 5, "",
+                k->sched.mr, k->sched.nr, k->sched.lanes, k->sched.why);
     if (k->kind == KERNEL_CONTRACT)
         fprintf(out, "%*sschedule %s %d x %d x %d, kc %lld, unroll %d: %s\n",
                 indent + 5, "", form_name[k->sched.form], k->sched.mr,

@@ -10,6 +10,7 @@
 
 typedef struct PassOptions {
     bool fast_math;     // allow rules_fast (finite operands, reassociation)
+    bool winograd;      // allow F(m, r) where it pays
     int rewrite_budget; // 0: default
 } PassOptions;
 

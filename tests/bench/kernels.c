@@ -12,6 +12,7 @@
  */
 #include "codegen/emit.h"
 #include "rnn_rt.h"
+#include "ir/wino.h"
 #include "support/kernel.h"
 
 #include <stdio.h>
@@ -106,6 +107,53 @@ static Val dense_panels(Graph *g, int64_t I, int64_t O, int64_t dx,
                   &(DotDims){.ncontract = 1});
 }
 
+/* H, W: of the image; a frame keeps its size. */
+static Val conv_wino(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O,
+                     int64_t m)
+{
+    WinoDims d = {m, R, R / 2, R / 2, R / 2, R / 2, O};
+    int64_t t = m + R - 1, panels = (O + WINO_PANEL - 1) / WINO_PANEL;
+
+    return ir_conv_wino(g, input(g, "x", true, shape_of(3, H, H, C)),
+                        input(g, "u", false,
+                              shape_of(4, panels, t * t, C,
+                                       (int64_t)WINO_PANEL)), d);
+}
+
+static Val conv_f2(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    return conv_wino(g, H, C, R, O, 2);
+}
+
+static Val conv_f4(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    return conv_wino(g, H, C, R, O, 4);
+}
+
+static Val conv_dw_wino(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O,
+                        int64_t m)
+{
+    WinoDims d = {m, R, R / 2, R / 2, R / 2, R / 2, O};
+
+    return ir_conv_dw_wino(g, input(g, "x", true, shape_of(3, H, H, C)),
+                           input(g, "dy", true, shape_of(3, H, H, O)), d);
+}
+
+static Val conv_dw_f2(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    return conv_dw_wino(g, H, C, R, O, 2);
+}
+
+static Val conv_dw_f4(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    return conv_dw_wino(g, H, C, R, O, 4);
+}
+
+static Val wino_w(Graph *g, int64_t m, int64_t C, int64_t R, int64_t O)
+{
+    return ir_wino_w(g, input(g, "w", false, shape_of(4, R, R, C, O)), m);
+}
+
 static Val dense(Graph *g, int64_t I, int64_t O, int64_t unused, int64_t mode)
 {
     Val w = input(g, "w", false, shape_of(2, I, O));
@@ -192,11 +240,44 @@ static const struct {
     {"batch 1: panels 3136->1024 dx", dense_panels, {3136, 1024, 1, WIDTH}, 1},
     {"batch 1: half zeros 3136->1024", dense_panels, {3136, 1024, 0, WIDTH}, 1},
     {"batch 1: half zeros dx", dense_panels, {3136, 1024, 1, WIDTH}, 1},
+    {"F(4,3) 160->160 @32", conv_f4, {32, 160, 3, 160}, 4},
+    {"F(2,3) 160->160 @32", conv_f2, {32, 160, 3, 160}, 4},
+    {"F(4,3) 320->320 @16", conv_f4, {16, 320, 3, 320}, 8},
+    {"F(2,3) 320->320 @16", conv_f2, {16, 320, 3, 320}, 8},
+    {"F(4,3) 640->640 @8", conv_f4, {8, 640, 3, 640}, 8},
+    {"F(2,3) 640->640 @8", conv_f2, {8, 640, 3, 640}, 8},
+    {"F(2,5) 32->64 @14", conv_f2, {14, 32, 5, 64}, 128},
+    {"F(2,5) 64->32 @14", conv_f2, {14, 64, 5, 32}, 128},
+    {"F(2,3) 64->64 @6", conv_f2, {6, 64, 3, 64}, 128},
+    {"F(4,3) 64->64 @6", conv_f4, {6, 64, 3, 64}, 128},
+    {"F(2,3) 64->64 @7", conv_f2, {7, 64, 3, 64}, 128},
+    {"F(4,3) 64->64 @7", conv_f4, {7, 64, 3, 64}, 128},
+    {"F(4,3) 64->64 @13", conv_f4, {13, 64, 3, 64}, 128},
+    {"F(4,3) 32->64 @14", conv_f4, {14, 32, 3, 64}, 128},
+    {"F(4,3) 32->32 @32", conv_f4, {32, 32, 3, 32}, 64},
+    {"F(4,3) 64->64 @16", conv_f4, {16, 64, 3, 64}, 64},
+    {"F(4,3) 128->128 @8", conv_f4, {8, 128, 3, 128}, 64},
+    {"batch 1: F(4,3) 160->160 @32", conv_f4, {32, 160, 3, 160}, 1},
+    {"batch 1: F(4,3) 320->320 @16", conv_f4, {16, 320, 3, 320}, 1},
+    {"batch 1: F(4,3) 640->640 @8", conv_f4, {8, 640, 3, 640}, 1},
+    {"batch 1: F(2,3) 640->640 @8", conv_f2, {8, 640, 3, 640}, 1},
+    {"batch 1: F(2,5) 32->64 @14", conv_f2, {14, 32, 5, 64}, 1},
+    {"batch 1: F(2,3) 64->64 @6", conv_f2, {6, 64, 3, 64}, 1},
+    {"batch 1: F(4,3) 64->64 @7", conv_f4, {7, 64, 3, 64}, 1},
+    {"dw F(4,3) 160->160 @32", conv_dw_f4, {32, 160, 3, 160}, 4},
+    {"dw F(4,3) 320->320 @16", conv_dw_f4, {16, 320, 3, 320}, 8},
+    {"dw F(4,3) 640->640 @8", conv_dw_f4, {8, 640, 3, 640}, 8},
+    {"dw F(2,5) 32->64 @14", conv_dw_f2, {14, 32, 5, 64}, 128},
+    {"dw F(2,3) 64->64 @6", conv_dw_f2, {6, 64, 3, 64}, 128},
+    {"dw F(4,3) 64->64 @7", conv_dw_f4, {7, 64, 3, 64}, 128},
+    {"weights F(4,3) 160->160", wino_w, {4, 160, 3, 160}, 1},
+    {"weights F(4,3) 640->640", wino_w, {4, 640, 3, 640}, 1},
+    {"weights F(2,5) 32->64", wino_w, {2, 32, 5, 64}, 1},
 };
 
 static double flops_of(Val v, int64_t batch)
 {
-    const int64_t *w = v->src[1]->type.shape.dim;
+    const int64_t *w = v->src[v->nsrc - 1]->type.shape.dim;
     double out = (double)shape_size(v->type.shape);
 
     if (v->op == OP_conv_dx_pooled || v->op == OP_conv_dw_pooled) {
@@ -207,6 +288,11 @@ static double flops_of(Val v, int64_t batch)
         return 2.0 * (double)(batch * dy[0] * u.kh * dy[1] * u.kw * dy[2] *
                               u.R * u.S * (dx ? w[3] : v->type.shape.dim[3]));
     }
+    if (wino_is_core(v->op))
+        return (double)batch * wino_flops(v);
+    if (v->op == OP_wino_w)
+        return 2 * out * (double)w[0];
+
     if (v->op == OP_conv)
         return 2 * out * (double)(batch * w[0] * w[1] * w[2]);
     if (v->op == OP_conv_dw)
@@ -332,7 +418,7 @@ static void time_one(const char *name, Val v, int64_t batch, const char *cpu,
     printf("%-30s %8.3f ms %5.1f %% (best %5.1f)  %s %2d x %d x %-2d %s\n",
            name, ms[reps / 2], 100 * share[reps / 2], 100 * best,
            s->form == FORM_INNER ? "inner" : "outer", s->mr, s->nr, s->lanes,
-           s->why);
+           s->why ? s->why : "");
     fflush(stdout);
     for (int i = 0; i <= k->k.nread; i++)
         free(buf[i]);

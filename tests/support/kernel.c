@@ -89,6 +89,10 @@ TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
         t->k.sched = s ? *s : schedule_choose(&t->k, &e.opt);
         t->k.tasks = t->k.sched.tasks;
     }
+    if (wino_is_core(core->op)) {
+        t->k.sched = s ? *s : wino_schedule(&t->k, &e.opt);
+        t->k.tasks = t->k.sched.tasks;
+    }
     if (!root->type.batched && t->k.tasks < 1)
         t->k.tasks = 1;
     fn = emit_kernel(&e, &t->k);
@@ -119,9 +123,7 @@ TestKernel *test_kernel(Arena *a, Val root, Val core, const char *cpu,
 
 int64_t test_kernel_tasks(const TestKernel *t, int64_t n)
 {
-    int64_t parts = t->k.sched.parts > 1 ? t->k.sched.parts : 1;
-
-    return t->k.tasks ? t->k.tasks : n * parts;
+    return t->k.tasks ? t->k.tasks : schedule_tasks(&t->k.sched, n);
 }
 
 void test_kernel_free(TestKernel *t)

@@ -258,6 +258,33 @@ static void conv(Draw *w)
     }
 }
 
+/* A use of Winograd's ops; sources 0 and 1 as conv's. */
+static void wino(Draw *w)
+{
+    static const int64_t variant[][2] = {{2, 3}, {4, 3}, {2, 5}};
+    const int64_t *f = variant[pick(w, 0, 2)];
+    int64_t t = f[0] + f[1] - 1, O = pick(w, 1, 40), C = pick(w, 1, 20), p[4];
+    Shape x = shape_of(3, pick(w, f[1], 9), pick(w, f[1], 9), C), y;
+    Attr *a = &w->attr;
+
+    push(a, f[0]);
+    if (w->op == OP_wino_w) {
+        source(w, w->number, shape_of(4, f[1], f[1], C, O));
+        return;
+    }
+    push(a, f[1]);
+    for (int j = 0; j < 4; j++)
+        push(a, p[j] = pick(w, 0, 2));
+    push(a, O);
+    y = shape_of(3, x.dim[0] + p[0] + p[1] - f[1] + 1,
+                 x.dim[1] + p[2] + p[3] - f[1] + 1, O);
+    source(w, w->number, x);
+    if (w->op == OP_conv_wino)
+        y = shape_of(4, (O + 31) / 32, t * t, C, (int64_t)32);
+    source(w, w->number, y);
+    w->src[1].batched = w->op == OP_conv_dw_wino && w->src[0].batched;
+}
+
 static void pool(Draw *w)
 {
     Shape x = shape_of(3, pick(w, 3, 5), pick(w, 3, 5), pick(w, 1, 2));
@@ -354,6 +381,7 @@ static bool choose(Draw *w)
     case ATTR_CONV: conv(w); break;
     case ATTR_POOL: pool(w); break;
     case ATTR_UNPOOL: unpool(w); break;
+    case ATTR_WINO: wino(w); break;
     case ATTR_RAND: rand_draw(w); break;
     case ATTR_SIZE:
         if (w->op == OP_scatter_add)

@@ -403,6 +403,8 @@ bool gen_op(Gen *r, Op op)
     default:
         break;
     }
+    if (op_info[op].attr == ATTR_WINO)
+        return false; // made by a pass only
     if (op_info[op].attr == ATTR_CONV || op_info[op].attr == ATTR_POOL ||
         op_info[op].attr == ATTR_UNPOOL)
         return gen_window(r, op);

@@ -3,6 +3,7 @@
  * interpreter, in f32 and f64, per example and shared, for any batch, with
  * one thread and two, optimized and not.
  */
+#include "support/kernel.h"
 #include "support/machine.h"
 #include "support/op_case.h"
 
@@ -34,7 +35,8 @@ static Tol tol_of(const OpCase *c)
     case LOWER_REDUCE: case LOWER_CONTRACT: case LOWER_KERNEL:
         for (int k = 0; k < c->nin; k++)
             n += shape_size(c->in[k]->type.shape) * c->batch;
-        return tol_sum(dt, n, 16);
+        // Winograd's transforms lose a few bits.
+        return tol_sum(dt, n, op_info[c->y->op].attr == ATTR_WINO ? 128 : 16);
     default:
         return tol_point(dt);
     }
@@ -110,6 +112,8 @@ static void row_agrees(void **state)
         if (all.n) {
             run_cases(a, &all, NULL, 3, 1);
             run_cases(a, &all, t ? NULL : "x86-64", 0, 2);
+            if (op_info[op].attr == ATTR_WINO && test_cpu("x86-64-v3"))
+                run_cases(a, &all, "x86-64-v3", 2, 1);
         }
         arena_free(a);
     }

@@ -68,7 +68,7 @@ static void rounding_stays_within_the_tolerance(void **state)
 static bool is_late(Op op)
 {
     return op == OP_pool_place || op == OP_conv_dx_pooled ||
-           op == OP_conv_dw_pooled;
+           op == OP_conv_dw_pooled || op_info[op].attr == ATTR_WINO;
 }
 
 /* Every op that a program may contain turns up. */

@@ -1,0 +1,91 @@
+/*
+ * emit_wino_w.c -- weights into Winograd's domain: U = G w G^T for every pair
+ * of channels, along vectors of output channels.
+ */
+#include "codegen/wino.h"
+
+static void transform(Winograd *w, const V *base, V panel, V c, V o, int width)
+{
+    int r = w->f.r;
+    V x[WINO_MAX * WINO_MAX], u[WINO_MAX * WINO_MAX], at, to;
+    int64_t O = w->d.O;
+
+    at = wino_add(w, wino_mul(w, panel, WINO_PANEL), o);
+    at = wino_at(w, base[0], wino_add(w, wino_mul(w, c, O), at));
+    for (int k = 0; k < r * r; k++)
+        x[k] = width ? wino_load(w, wino_at(w, at, emit_int(w->e, k * w->C *
+                                                                  O)), width)
+                     : LLVMConstNull(emit_type(w->e, w->dt, w->lanes));
+    wino_both(w, &w->f.g, w->f.t, r, false, x, u);
+    to = wino_add(w, wino_mul(w, panel, w->points * w->C), c);
+    to = wino_add(w, wino_mul(w, to, WINO_PANEL), o);
+    to = wino_at(w, base[1], to);
+    for (int k = 0; k < w->points; k++)
+        wino_save(w, u[k], wino_at(w, to, emit_int(w->e, k * w->C *
+                                                             WINO_PANEL)));
+}
+
+/* Panels from .. to, each with vectors of these widths. */
+static void panels(Winograd *w, const V *base, V from, V to, int64_t columns)
+{
+    EmitLoop p = nest_loop(w->n, from, to, "panel"), c;
+
+    c = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, w->C), "c");
+    c.unroll_off = true;
+    for (int o = 0; o < WINO_PANEL; o += w->lanes) {
+        int64_t width = columns - o;
+
+        width = width < 0 ? 0 : width > w->lanes ? w->lanes : width;
+        transform(w, base, p.i, c.i, emit_int(w->e, o), (int)width);
+    }
+    emit_loop_end(w->e, &c);
+    emit_loop_end(w->e, &p);
+}
+
+static V smaller(Winograd *w, V x, V y)
+{
+    V c = LLVMBuildICmp(w->e->b, LLVMIntSLT, x, y, "");
+
+    return LLVMBuildSelect(w->e->b, c, x, y, "");
+}
+
+static V larger(Winograd *w, V x, V y)
+{
+    V c = LLVMBuildICmp(w->e->b, LLVMIntSLT, x, y, "");
+
+    return LLVMBuildSelect(w->e->b, c, y, x, "");
+}
+
+void nest_wino_w(Nest *n)
+{
+    Val v = n->core;
+    Shape s = v->src[0]->type.shape;
+    Winograd w = {.n = n, .e = n->e, .dt = v->type.dt};
+    int64_t full = s.dim[3] / WINO_PANEL, rest = s.dim[3] % WINO_PANEL;
+    V base[2], lo, hi, end = emit_int(n->e, full);
+
+    w.size = dtype_bytes(w.dt);
+    w.elem = emit_mem_type(n->e, w.dt);
+    w.lanes = emit_lanes(n->e, w.dt);
+    wino_of(v->attr.i[0], s.dim[0], &w.f);
+    w.points = w.f.t * w.f.t;
+    w.C = s.dim[2];
+    w.d.O = s.dim[3];
+    base[0] = emit_base(n->k, v->src[0]);
+    base[1] = n->k->dst;
+    lo = emit_int(n->e, 0);
+    hi = emit_int(n->e, full + (rest > 0));
+    if (v->type.batched) {
+        int64_t from = shape_size(s), to = shape_size(v->type.shape);
+
+        base[1] = wino_at(&w, base[1], wino_mul(&w, n->at.example, to));
+        base[0] = wino_at(&w, base[0], wino_mul(&w, n->at.example, from));
+    } else if (n->k->k->tasks > 1) {
+        lo = n->k->lo;
+        hi = n->k->hi;
+    }
+    if (full)
+        panels(&w, base, lo, smaller(&w, hi, end), WINO_PANEL);
+    if (rest)
+        panels(&w, base, larger(&w, lo, end), hi, rest);
+}

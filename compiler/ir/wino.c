@@ -1,0 +1,100 @@
+/*
+ * wino.c -- the matrices of wino.h, and the builders of its ops.
+ *
+ * With n = t - 1 finite points p_j and q_j(x) = prod over l != j of (x - p_l):
+ *     A^T[i][j] = p_j^i           infinity: 1 at i = m - 1
+ *     G[j][k]   = p_j^k / q_j(p_j)          1 at k = r - 1
+ *     B^T[j]    = coefficients of q_j       those of prod (x - p_l)
+ */
+#include "ir/wino.h"
+
+#include <string.h>
+
+static const double point[WINO_MAX - 1] = {0, 1, -1, 2, -2};
+
+/* Coefficients of the product of (x - point[l]), l < n, l != skip. */
+static void product(int n, int skip, double *c)
+{
+    int degree = 0;
+
+    c[0] = 1;
+    for (int l = 0; l < n; l++) {
+        if (l == skip)
+            continue;
+        c[degree + 1] = c[degree];
+        for (int k = degree; k > 0; k--)
+            c[k] = c[k - 1] - point[l] * c[k];
+        c[0] *= -point[l];
+        degree++;
+    }
+}
+
+static double value_at(const double *c, int degree, double x)
+{
+    double y = 0;
+
+    for (int k = degree; k >= 0; k--)
+        y = y * x + c[k];
+    return y;
+}
+
+bool wino_of(int64_t m, int64_t r, Wino *w)
+{
+    int n = (int)(m + r - 2);
+
+    memset(w, 0, sizeof *w);
+    if (m < 1 || r < 2 || m + r - 1 > WINO_MAX)
+        return false;
+    w->m = (int)m;
+    w->r = (int)r;
+    w->t = n + 1;
+    for (int j = 0; j < n; j++) {
+        double p = 1, q;
+
+        product(n, j, w->bt[j]);
+        q = value_at(w->bt[j], n - 1, point[j]);
+        for (int k = 0; k < w->t; k++, p *= point[j]) {
+            if (k < w->m)
+                w->at[k][j] = p;
+            if (k < w->r)
+                w->g[j][k] = p / q;
+        }
+    }
+    product(n, -1, w->bt[n]);
+    w->at[w->m - 1][n] = w->g[n][w->r - 1] = 1;
+    return true;
+}
+
+WinoDims wino_dims(Val v)
+{
+    const int64_t *i = v->attr.i;
+
+    return (WinoDims){i[0], i[1], i[2], i[3], i[4], i[5], i[6]};
+}
+
+static Attr wino_attr(WinoDims d)
+{
+    return (Attr){.n = 7, .i = {d.m, d.r, d.ph_lo, d.ph_hi, d.pw_lo, d.pw_hi,
+                                d.O}};
+}
+
+Val ir_wino_w(Graph *g, Val w, int64_t m)
+{
+    Attr a = {.n = 1, .i = {m}};
+
+    return ir_node(g, OP_wino_w, &a, &w, 1);
+}
+
+Val ir_conv_wino(Graph *g, Val x, Val u, WinoDims d)
+{
+    Attr a = wino_attr(d);
+
+    return ir_node(g, OP_conv_wino, &a, (Val[]){x, u}, 2);
+}
+
+Val ir_conv_dw_wino(Graph *g, Val x, Val dy, WinoDims d)
+{
+    Attr a = wino_attr(d);
+
+    return ir_node(g, OP_conv_dw_wino, &a, (Val[]){x, dy}, 2);
+}

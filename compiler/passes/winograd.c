@@ -1,0 +1,138 @@
+/*
+ * winograd -- convolutions with fewer multiplications where that pays.
+ *
+ * needs:  conv, layout
+ * keeps:  the value of every output, but for rounding
+ * breaks: nothing that runs afterwards; there is no derivative of the new ops
+ *
+ *     conv(x, w)     = conv_wino(x, wino_w(w))
+ *     conv_dw(x, dy) = conv_dw_wino(x, dy)
+ *
+ * at stride 1, for 3x3 and 5x5 filters in f32. wino_w is a value of its own:
+ * where w stays the same for a loop or a run it is computed once for it. A pad
+ * around x becomes the op's own padding.
+ *
+ * Costs are in multiplications (with additions) of the plain formula; those of
+ * transforms were measured.
+ */
+#include "ir/wino.h"
+#include "passes/rewrite.h"
+
+#include <math.h>
+
+enum { EXAMPLES = 8 }; // at least, where weights are transformed every time
+
+typedef struct Size { // of a convolution
+    int64_t Ho, Wo, R, C, O;
+} Size;
+
+/* Of the multiplications a kernel does at its best it takes the time of this
+ * many more: few channels make short sums, narrow panels waste lanes. */
+static double plain_cost(Size s)
+{
+    double width = ceil((double)s.O / 16) * 16;
+
+    return 1.08 * (double)(s.Ho * s.Wo * s.R * s.R * s.C) * width;
+}
+
+/* Padded copies and windows at the border: the plain kernel leaves out the
+ * taps outside. n outputs with r taps, same size: the share it does. */
+static double inside_share(int64_t n, int64_t r)
+{
+    double cut = (double)(r / 2) * (double)(r / 2 + 1);
+
+    return 1 - cut / (double)(n * r);
+}
+
+static double wino_cost(Size s, int64_t m, bool weights)
+{
+    double t = (double)(m + s.R - 1), T = t * t;
+    double tiles = ceil((double)s.Ho / (double)m) *
+                   ceil((double)s.Wo / (double)m);
+    double C = (double)s.C;
+    double O = ceil((double)s.O / WINO_PANEL) * WINO_PANEL;
+
+    if (weights) {
+        // Blocks of channels transform what they need, again and again.
+        double mc = C >= 128 ? 64 : C >= 64 ? 32 : 16, nc = O < 64 ? O : 64;
+
+        return tiles * T * (1.15 * ceil(C / mc) * mc * O +
+                            4 * C * ceil(O / nc) + 4 * O * ceil(C / mc)) +
+               T * C * O / 2;
+    }
+    return tiles * T * (1.1 * C * O + 4 * (C + O)) + 24 * T * C * O / EXAMPLES;
+}
+
+/* The best m, or 0. */
+static int64_t choose(Size s, bool weights)
+{
+    double best = plain_cost(s) * inside_share(s.Ho, s.R) *
+                  inside_share(s.Wo, s.R) * 0.95;
+    int64_t m = 0;
+
+    if ((s.R != 3 && s.R != 5) || s.C < 16 || s.O < 16)
+        return 0;
+    for (int64_t k = 2; k + s.R - 1 <= WINO_MAX; k += 2)
+        if (wino_cost(s, k, weights) < best) {
+            best = wino_cost(s, k, weights);
+            m = k;
+        }
+    return m;
+}
+
+/* x without the zeros around it, which are added to d. */
+static Val unframed(Val x, WinoDims *d)
+{
+    const int64_t *i = x->attr.i;
+
+    if (x->op != OP_pad || x->attr.f != 0 || x->type.shape.rank != 3 || i[2] ||
+        i[5] || i[6] || i[7] || i[8] || d->ph_lo + i[0] >= d->r ||
+        d->ph_hi + i[1] >= d->r || d->pw_lo + i[3] >= d->r ||
+        d->pw_hi + i[4] >= d->r)
+        return x;
+    d->ph_lo += i[0];
+    d->ph_hi += i[1];
+    d->pw_lo += i[3];
+    d->pw_hi += i[4];
+    return x->src[0];
+}
+
+static bool fits(const WinoDims *d)
+{
+    return d->ph_lo < d->r && d->ph_hi < d->r && d->pw_lo < d->r &&
+           d->pw_hi < d->r;
+}
+
+static Val winograd_node(void *env, Graph *g, Val old, Val v)
+{
+    bool weights = v->op == OP_conv_dw;
+    const int64_t *w, *y;
+    ConvDims c;
+    WinoDims d;
+    Val x;
+
+    (void)env;
+    (void)old;
+    if ((v->op != OP_conv && !weights) || v->type.dt != DT_f32)
+        return NULL;
+    w = weights ? v->type.shape.dim : v->src[1]->type.shape.dim;
+    y = weights ? v->src[1]->type.shape.dim : v->type.shape.dim;
+    c = ir_conv_dims(v);
+    if (w[0] != w[1] || c.sh != 1 || c.sw != 1 ||
+        (!weights && v->src[1]->type.batched) ||
+        (weights && !v->src[0]->type.batched))
+        return NULL;
+    d = (WinoDims){0, w[0], c.ph_lo, c.ph_hi, c.pw_lo, c.pw_hi, w[3]};
+    d.m = choose((Size){y[0], y[1], w[0], w[2], w[3]}, weights);
+    if (!d.m || !fits(&d))
+        return NULL;
+    x = unframed(v->src[0], &d);
+    return weights ? ir_conv_dw_wino(g, x, v->src[1], d)
+                   : ir_conv_wino(g, x, ir_wino_w(g, v->src[1], d.m), d);
+}
+
+void pass_winograd(Func *f, const PassOptions *opt)
+{
+    if (opt->winograd)
+        ir_rewrite(f->g, f->out, f->nout, winograd_node, NULL);
+}
