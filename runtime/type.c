@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 RnnStatus rnn_fail(RnnError *err, RnnStatus s, const char *fmt, ...)
 {
@@ -73,15 +74,23 @@ const char *rnn_type_text(const RnnType *t, char *buf, size_t n)
     return buf;
 }
 
+/* What holds several large pages is put on such: kernels walk weights with
+ * strides of kilobytes, a page of 4 KB for each row. */
+enum { LARGE_PAGE = 2 << 20 };
+
 void *rnn_alloc(size_t bytes)
 {
     size_t whole = (bytes + RNN_ALIGN - 1) / RNN_ALIGN * RNN_ALIGN;
+    bool large = whole >= 2 * (size_t)LARGE_PAGE;
     void *at = NULL;
 
-    if (whole < bytes || posix_memalign(&at, RNN_ALIGN, whole ? whole : 1)) {
+    if (whole < bytes || posix_memalign(&at, large ? LARGE_PAGE : RNN_ALIGN,
+                                        whole ? whole : 1)) {
         fprintf(stderr, "error: out of memory: could not get %zu bytes\n",
                 bytes);
         exit(RNN_SURROUNDINGS);
     }
+    if (large)
+        madvise(at, whole, MADV_HUGEPAGE);
     return memset(at, 0, whole);
 }

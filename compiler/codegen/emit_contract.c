@@ -14,6 +14,8 @@
  */
 #include "codegen/tile.h"
 
+#include <string.h>
+
 V tile_int(Tiler *t, int64_t x)
 {
     return emit_int(t->e, x);
@@ -41,6 +43,18 @@ V tile_gep(Tiler *t, V base, V index)
     if (t->c.nwin || t->c.b0)
         return LLVMBuildGEP2(t->e->b, t->elem, base, &index, 1, "");
     return LLVMBuildInBoundsGEP2(t->e->b, t->elem, base, &index, 1, "");
+}
+
+void tile_fetch(Tiler *t, V at, Fetch how)
+{
+    const char *name = "llvm.prefetch";
+    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+    V fn = LLVMGetIntrinsicDeclaration(t->e->m, id, &t->e->ptr, 1);
+    V arg[4] = {at, LLVMConstInt(t->e->i32, how == FETCH_WRITE, 0),
+                LLVMConstInt(t->e->i32, how == FETCH_SECOND ? 2 : 3, 0),
+                LLVMConstInt(t->e->i32, 1, 0)};
+
+    LLVMBuildCall2(t->e->b, LLVMGlobalGetValueType(fn), fn, arg, 4, "");
 }
 
 static int64_t stride(const Axis *x, int which)

@@ -102,6 +102,57 @@ void tile_start(Tiler *t, const Tile *at, V *acc)
     }
 }
 
+/* --- ahead of time -------------------------------------------------------- */
+
+enum { FAR_BYTES = 1 << 20 }; // of what will hardly be near
+
+/* Is `b` read by the epilogue element by element, and large? */
+static bool is_read_along(const Tiler *t, const Buffer *b)
+{
+    Val root = t->k->k->root, v = b->val;
+
+    return v != t->k->k->core->src[0] && v != t->k->k->core->src[1] &&
+           v->type.dt == t->dt && v->type.batched == root->type.batched &&
+           shape_eq(v->type.shape, root->type.shape) && b->bytes >= FAR_BYTES;
+}
+
+static void fetch_tile(Tiler *t, const Tile *at, V base, Fetch how)
+{
+    V here = tile_gep(t, base, LLVMBuildSDiv(t->e->b, LLVMBuildSub(
+                 t->e->b,
+                 LLVMBuildPtrToInt(t->e->b, tile_operand(t, at, 'c'),
+                                   t->e->i64, ""),
+                 LLVMBuildPtrToInt(t->e->b, t->k->dst, t->e->i64, ""), ""),
+                 tile_int(t, t->size), ""));
+
+    for (int i = 0; i < at->mr; i++)
+        for (int j = 0; j < at->nv; j++)
+            tile_fetch(t, place(t, here, i, j), how);
+}
+
+void tile_foresee(Tiler *t, const Tile *at)
+{
+    const Kernel *k = t->k->k;
+    LLVMBasicBlockRef last, after = NULL;
+
+    if (k->dst->bytes < FAR_BYTES)
+        return;
+    if (t->last) {
+        last = block(t, "last");
+        after = block(t, "after");
+        LLVMBuildCondBr(t->e->b, t->last, last, after);
+        LLVMPositionBuilderAtEnd(t->e->b, last);
+    }
+    for (int i = 0; i < k->nread; i++)
+        if (is_read_along(t, k->read[i]))
+            fetch_tile(t, at, t->k->read[i], FETCH_READ);
+    fetch_tile(t, at, t->k->dst, FETCH_WRITE);
+    if (after) {
+        LLVMBuildBr(t->e->b, after);
+        LLVMPositionBuilderAtEnd(t->e->b, after);
+    }
+}
+
 /* --- the epilogue --------------------------------------------------------- */
 
 static int count_nodes(const Kernel *k, Val v, int most)

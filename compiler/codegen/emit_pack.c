@@ -187,6 +187,54 @@ static void pack_axes(Block *p, int q)
     emit_loop_end(t->e, &l);
 }
 
+enum { FAR_BYTES = 1 << 20 }; // of a B that is not near
+
+/* Rows of the panel as they lie in B, each of `bytes`, `step` apart. */
+typedef struct Lines {
+    int64_t rows, step, bytes;
+} Lines;
+
+static Lines lines_of(const Tiler *t, const Tile *at, const Axis *k,
+                      int64_t len)
+{
+    int64_t columns = (int64_t)at->nv * t->s->lanes;
+
+    if (t->s->pack == PACK_COPY)
+        return (Lines){len, k->b, columns * t->size};
+    return (Lines){columns, t->c.n.b, len * t->size};
+}
+
+void tile_foresee_panel(Tiler *t, const Tile *at)
+{
+    LLVMBuilderRef b = t->e->b;
+    int q = t->c.nk - 1, r = t->s->row;
+    int64_t len = q < 0 ? 1 : t->range[q].len ? t->range[q].len : t->s->kc;
+    Tile next = *at;
+    V all, from, to, base, row;
+    Lines l;
+    EmitLoop loop;
+
+    if (q != t->s->kb || t->s->pack == PACK_GATHER || r < 0 || !at->m0 ||
+        shape_size(t->c.b->type.shape) * t->size < FAR_BYTES)
+        return;
+    l = lines_of(t, at, &t->c.k[q], len);
+    next.m0 = NULL;
+    next.n0 = tile_add(t, at->n0,
+                       tile_int(t, (int64_t)at->nv * t->s->lanes));
+    base = tile_operand(t, &next, 'b');
+    all = t->c.row[r].extent ? tile_int(t, t->c.row[r].extent) : t->k->n;
+    from = LLVMBuildSDiv(b, tile_scale(t, at->m0, l.rows), all, "");
+    to = tile_scale(t, tile_add(t, at->m0, tile_int(t, at->mr)), l.rows);
+    to = LLVMBuildSDiv(b, to, all, "");
+    loop = emit_loop(t->e, t->k->fn, from, to, 1, "foresee");
+    loop.unroll_off = true;
+    row = tile_gep(t, base, tile_scale(t, loop.i, l.step));
+    for (int64_t i = 0; i < l.bytes; i += 64)
+        tile_fetch(t, tile_gep(t, row, tile_int(t, i / t->size)),
+                   FETCH_SECOND);
+    emit_loop_end(t->e, &loop);
+}
+
 void tile_pack(Tiler *t, const Tile *at)
 {
     int q = t->c.nk - 1, lanes = t->s->lanes;

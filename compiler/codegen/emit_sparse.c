@@ -115,18 +115,8 @@ static V row_of(Tiler *t, V w, V i, const Axis *x, V *k)
 /* The hardware foresees no rows that come in no regular order. */
 static void fetch_ahead(Tiler *t, V row, int bytes)
 {
-    LLVMTypeRef type = t->e->ptr;
-    unsigned id = LLVMLookupIntrinsicID("llvm.prefetch", 13);
-    V fn = LLVMGetIntrinsicDeclaration(t->e->m, id, &type, 1);
-
-    for (int at = 0; at < bytes; at += 64) {
-        V arg[4] = {tile_gep(t, row, tile_int(t, at / t->size)),
-                    LLVMConstInt(t->e->i32, 0, 0),
-                    LLVMConstInt(t->e->i32, 3, 0),
-                    LLVMConstInt(t->e->i32, 1, 0)};
-
-        LLVMBuildCall2(t->e->b, LLVMGlobalGetValueType(fn), fn, arg, 4, "");
-    }
+    for (int at = 0; at < bytes; at += 64)
+        tile_fetch(t, tile_gep(t, row, tile_int(t, at / t->size)), FETCH_READ);
 }
 
 void tile_sparse(Tiler *t, const Tile *at)

@@ -242,6 +242,9 @@ void tile_outer(Tiler *t, const Tile *at)
         w.a[w.n] = t->c.k[q].a;
         w.b[w.n++] = t->pack ? tile_packed_step(t, at, q) : t->c.k[q].b;
     }
+    tile_foresee(t, at);
+    if (t->pack)
+        tile_foresee_panel(t, at);
     tile_start(t, at, w.acc);
     if (!t->c.empty)
         axes(&w, 0, a, b);

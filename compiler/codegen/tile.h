@@ -56,6 +56,9 @@ V tile_add(Tiler *t, V x, V y);                // NULL is 0
 V tile_scale(Tiler *t, V x, int64_t c);        // NULL is 0
 V tile_operand(Tiler *t, const Tile *at, int which); // 'a', 'b', 'c': address
 V tile_int(Tiler *t, int64_t x);
+/* The line at `at` comes nearer: to the first level, or the second. */
+typedef enum { FETCH_READ, FETCH_WRITE, FETCH_SECOND } Fetch;
+void tile_fetch(Tiler *t, V at, Fetch how);
 V tile_multiply_add(Tiler *t, V x, V y, V z); // x y + z
 
 /* emit_tile.c, emit_inner.c: sum, then store. */
@@ -68,6 +71,8 @@ void tile_sparse(Tiler *t, const Tile *at);
 /* emit_pack.c: columns of a panel, the block's range of the reduction axes from
  * the blocked one inwards, as rows of nv vectors; a step along axis q there. */
 void tile_pack(Tiler *t, const Tile *panel);
+/* This tile's share of fetching what the next panel will pack. */
+void tile_foresee_panel(Tiler *t, const Tile *at);
 int64_t tile_packed_step(const Tiler *t, const Tile *at, int q);
 
 /* emit_epilogue.c: acc[i * nv + j] to C, through the epilogue where this is
@@ -79,6 +84,8 @@ bool tile_rows_are_lanes(Tiler *t);
 void tile_store_lanes(Tiler *t, V m, V n, V value, int lanes);
 V tile_load_part(Tiler *t, V at, int width, int lanes);
 void tile_start(Tiler *t, const Tile *at, V *acc); // zero, or C so far
+/* Begins to fetch what tile_store will read and write. */
+void tile_foresee(Tiler *t, const Tile *at);
 
 /* emit_border.c: what lies inside A. Of the reduction axis q of row axis i's
  * window: the places that count at i (a number known when running). */

@@ -71,6 +71,26 @@ static double peak_gflops(const Peak *p)
     return 2e-9 * (double)(n * RNN_PEAK_CHAINS * p->lanes) / (now() - t);
 }
 
+enum { REPS_MAX = 101 };
+
+/* What the command line changes in every schedule; 0: nothing. */
+typedef struct Changes {
+    int mr, nr, unroll;
+    int64_t kc;
+    bool sparse;
+} Changes;
+
+static Changes change;
+static int lanes;
+
+/* The columns of a tile of N. */
+static int64_t panel_width(int64_t N)
+{
+    int nr = change.nr ? change.nr : lanes < 16 ? 2 : N == 640 ? 3 : 4;
+
+    return nr * lanes;
+}
+
 /* --- what is timed -------------------------------------------------------- */
 
 static Val input(Graph *g, const char *name, bool batched, Shape s)
@@ -78,30 +98,59 @@ static Val input(Graph *g, const char *name, bool batched, Shape s)
     return ir_input(g, INPUT_VAR, intern(name), type_of(DT_f32, batched, s));
 }
 
-/* H, W: of the padded input. */
+/* Padding that keeps H x H. The compiler pads few channels by a copy. */
+static bool few(int64_t C, int64_t O)
+{
+    return C < 8 || O < 8;
+}
+
+static ConvDims padding(int64_t C, int64_t R, int64_t O)
+{
+    int64_t p = few(C, O) ? 0 : R / 2;
+
+    return (ConvDims){1, 1, p, p, p, p};
+}
+
+static Val image(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    int64_t wide = H + (few(C, O) ? R - 1 : 0);
+
+    return input(g, "x", true, shape_of(3, wide, wide, C));
+}
+
 static Val conv(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
 {
-    return ir_conv(g, input(g, "x", true, shape_of(3, H, H, C)),
+    return ir_conv(g, image(g, H, C, R, O),
                    input(g, "w", false, shape_of(4, R, R, C, O)),
-                   (ConvDims){1, 1, 0, 0, 0, 0});
+                   padding(C, R, O));
+}
+
+/* With weights in panels as wide as the tiles for O columns. */
+static Val conv_panels(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    int64_t W = panel_width(O);
+    Val p = input(g, "p", false, shape_of(3, (O + W - 1) / W, R * R * C, W));
+
+    return ir_conv(g, image(g, H, C, R, O),
+                   panels_view(g, p, shape_of(4, R, R, C, O)), padding(C, R, O));
 }
 
 static Val conv_dw(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
 {
-    return ir_conv_dw(g, input(g, "x", true, shape_of(3, H, H, C)),
-                      input(g, "dy", true,
-                            shape_of(3, H - R + 1, H - R + 1, O)),
-                      (ConvDims){1, 1, 0, 0, 0, 0}, R, R);
+    return ir_conv_dw(g, image(g, H, C, R, O),
+                      input(g, "dy", true, shape_of(3, H, H, O)),
+                      padding(C, R, O), R, R);
 }
 
-/* With weights in panels of `width` columns: forward, or (dx) back. */
+/* Forward, or (dx) back. */
 static Val dense_panels(Graph *g, int64_t I, int64_t O, int64_t dx,
-                        int64_t width)
+                        int64_t unused)
 {
-    int64_t K = dx ? O : I, N = dx ? I : O;
+    int64_t K = dx ? O : I, N = dx ? I : O, width = panel_width(N);
     Val p = input(g, "p", false, shape_of(3, (N + width - 1) / width, K,
                                           width));
 
+    (void)unused;
     return ir_dot(g, input(g, "x", true, shape_of(1, K)),
                   panels_view(g, p, shape_of(2, K, N)),
                   &(DotDims){.ncontract = 1});
@@ -196,50 +245,56 @@ static Val pooled_dw(Graph *g, int64_t windows, int64_t C, int64_t R, int64_t O)
                              (UnpoolDims){.kh = 2, .kw = 2, .R = R, .S = R});
 }
 
-enum { WIDTH = -1 }; // the columns of a tile, as an argument
-
 static const struct {
     const char *name;
     Val (*make)(Graph *g, int64_t, int64_t, int64_t, int64_t);
     int64_t arg[4], batch;
 } rows[] = {
-    {"conv 5x5 1->32 @28", conv, {32, 1, 5, 32}, 128},
-    {"conv 5x5 32->1 @28 (dx)", conv, {32, 32, 5, 1}, 128},
-    {"conv_dw 5x5 1->32 @28", conv_dw, {32, 1, 5, 32}, 128},
+    {"conv 5x5 1->32 @28", conv, {28, 1, 5, 32}, 128},
+    {"conv 5x5 32->1 @28 (dx)", conv, {28, 32, 5, 1}, 128},
+    {"conv_dw 5x5 1->32 @28", conv_dw, {28, 1, 5, 32}, 128},
     {"pooled dx 5x5 32->1 @28, 1/8", pooled_dx, {14, 1, 5, 32}, 128},
     {"pooled dw 5x5 1->32 @28, 1/8", pooled_dw, {14, 1, 5, 32}, 128},
     {"pooled dx 5x5 64->32 @14, 1/8", pooled_dx, {7, 32, 5, 64}, 128},
     {"pooled dw 5x5 32->64 @14, 1/8", pooled_dw, {7, 32, 5, 64}, 128},
     {"pooled dx 3x3 64->64 @32, 1/8", pooled_dx, {16, 64, 3, 64}, 16},
     {"pooled dw 3x3 64->64 @32, 1/8", pooled_dw, {16, 64, 3, 64}, 16},
-    {"conv 5x5 32->64 @14", conv, {18, 32, 5, 64}, 128},
-    {"conv 5x5 64->32 @14 (dx)", conv, {18, 64, 5, 32}, 128},
-    {"conv_dw 5x5 32->64 @14", conv_dw, {18, 32, 5, 64}, 128},
+    {"conv 5x5 32->64 @14", conv, {14, 32, 5, 64}, 128},
+    {"conv 5x5 64->32 @14 (dx)", conv, {14, 64, 5, 32}, 128},
+    {"conv_dw 5x5 32->64 @14", conv_dw, {14, 32, 5, 64}, 128},
+    {"conv 3x3 32->64 @14", conv, {14, 32, 3, 64}, 128},
+    {"conv 3x3 64->32 @14 (dx)", conv, {14, 64, 3, 32}, 128},
+    {"conv_dw 3x3 32->64 @14", conv_dw, {14, 32, 3, 64}, 128},
+    {"conv 3x3 64->64 @13", conv, {13, 64, 3, 64}, 64},
+    {"conv_dw 3x3 64->64 @13", conv_dw, {13, 64, 3, 64}, 64},
     {"dense 3136->1024", dense, {3136, 1024, 0, 0}, 128},
     {"dense 3136->1024 dx", dense, {3136, 1024, 0, 1}, 128},
     {"dense 3136->1024 dw", dense, {3136, 1024, 0, 2}, 128},
-    {"panels 3136->1024", dense_panels, {3136, 1024, 0, WIDTH}, 128},
-    {"panels 3136->1024 dx", dense_panels, {3136, 1024, 1, WIDTH}, 128},
-    {"panels 784->300", dense_panels, {784, 300, 0, WIDTH}, 128},
+    {"panels 3136->1024", dense_panels, {3136, 1024, 0, 0}, 128},
+    {"panels 3136->1024 dx", dense_panels, {3136, 1024, 1, 0}, 128},
+    {"panels 784->300", dense_panels, {784, 300, 0, 0}, 128},
     {"dense 1024->10", dense, {1024, 10, 0, 0}, 128},
     {"dense 1024->10 dx", dense, {1024, 10, 0, 1}, 128},
     {"dense 1024->10 dw", dense, {1024, 10, 0, 2}, 128},
     {"dense 784->300", dense, {784, 300, 0, 0}, 128},
-    {"conv 3x3 3->16 @32", conv, {34, 3, 3, 16}, 16},
-    {"conv 3x3 160->160 @32", conv, {34, 160, 3, 160}, 4},
-    {"conv_dw 3x3 160->160 @32", conv_dw, {34, 160, 3, 160}, 4},
-    {"conv 3x3 320->320 @16", conv, {18, 320, 3, 320}, 8},
-    {"conv_dw 3x3 320->320 @16", conv_dw, {18, 320, 3, 320}, 8},
-    {"conv 3x3 640->640 @8", conv, {10, 640, 3, 640}, 8},
-    {"conv_dw 3x3 640->640 @8", conv_dw, {10, 640, 3, 640}, 8},
+    {"conv 3x3 3->16 @32", conv, {32, 3, 3, 16}, 16},
+    {"conv 3x3 160->160 @32", conv, {32, 160, 3, 160}, 4},
+    {"conv_dw 3x3 160->160 @32", conv_dw, {32, 160, 3, 160}, 4},
+    {"conv 3x3 320->320 @16", conv, {16, 320, 3, 320}, 8},
+    {"conv_dw 3x3 320->320 @16", conv_dw, {16, 320, 3, 320}, 8},
+    {"conv 3x3 640->640 @8", conv, {8, 640, 3, 640}, 8},
+    {"conv_dw 3x3 640->640 @8", conv_dw, {8, 640, 3, 640}, 8},
+    {"panels 3x3 160->160 @32", conv_panels, {32, 160, 3, 160}, 4},
+    {"panels 3x3 320->320 @16", conv_panels, {16, 320, 3, 320}, 8},
+    {"panels 3x3 640->640 @8", conv_panels, {8, 640, 3, 640}, 8},
     {"conv 1x1 160->320 @16", conv, {16, 160, 1, 320}, 8},
-    {"conv 3x3 64->64 @6", conv, {8, 64, 3, 64}, 128},
-    {"conv_dw 3x3 64->64 @6", conv_dw, {8, 64, 3, 64}, 128},
-    {"batch 1: conv 5x5 32->64 @14", conv, {18, 32, 5, 64}, 1},
-    {"batch 1: panels 3136->1024", dense_panels, {3136, 1024, 0, WIDTH}, 1},
-    {"batch 1: panels 3136->1024 dx", dense_panels, {3136, 1024, 1, WIDTH}, 1},
-    {"batch 1: half zeros 3136->1024", dense_panels, {3136, 1024, 0, WIDTH}, 1},
-    {"batch 1: half zeros dx", dense_panels, {3136, 1024, 1, WIDTH}, 1},
+    {"conv 3x3 64->64 @6", conv, {6, 64, 3, 64}, 128},
+    {"conv_dw 3x3 64->64 @6", conv_dw, {6, 64, 3, 64}, 128},
+    {"batch 1: conv 5x5 32->64 @14", conv, {14, 32, 5, 64}, 1},
+    {"batch 1: panels 3136->1024", dense_panels, {3136, 1024, 0, 0}, 1},
+    {"batch 1: panels 3136->1024 dx", dense_panels, {3136, 1024, 1, 0}, 1},
+    {"batch 1: half zeros 3136->1024", dense_panels, {3136, 1024, 0, 0}, 1},
+    {"batch 1: half zeros dx", dense_panels, {3136, 1024, 1, 0}, 1},
     {"F(4,3) 160->160 @32", conv_f4, {32, 160, 3, 160}, 4},
     {"F(2,3) 160->160 @32", conv_f2, {32, 160, 3, 160}, 4},
     {"F(4,3) 320->320 @16", conv_f4, {16, 320, 3, 320}, 8},
@@ -337,15 +392,6 @@ static int by_value(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-enum { REPS_MAX = 101 };
-
-/* What the command line changes in every schedule; 0: nothing. */
-typedef struct Changes {
-    int mr, nr, unroll;
-    int64_t kc;
-    bool sparse;
-} Changes;
-
 static TestKernel *make(Arena *a, Val v, const char *cpu, const Changes *c)
 {
     TestKernel *k = test_kernel(a, v, v, cpu, 3);
@@ -439,7 +485,6 @@ int main(int argc, char **argv)
     const char *cpu = NULL;
     int reps = 9, at = 1;
     Arena *a = arena_new();
-    Changes change = {0};
     Peak peak;
 
     for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
@@ -457,16 +502,11 @@ int main(int argc, char **argv)
     if (reps < 1 || reps > REPS_MAX)
         reps = 9;
     peak = make_peak(a, cpu);
+    lanes = peak.lanes;
     printf("peak %.1f GFLOP/s, %d lanes\n", peak_gflops(&peak), peak.lanes);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         Graph *g = graph_new(a);
-        int64_t x[4];
-
-        for (int k = 0; k < 4; k++)
-            x[k] = rows[i].arg[k] != WIDTH ? rows[i].arg[k]
-                   : change.nr             ? change.nr * peak.lanes
-                   : peak.lanes == 16      ? 64
-                                           : 16;
+        const int64_t *x = rows[i].arg;
 
         change.sparse = strstr(rows[i].name, "half zeros") != NULL;
         if (wanted(rows[i].name, argv + at, argc - at))
