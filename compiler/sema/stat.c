@@ -288,8 +288,9 @@ static bool rival_made(Elab *e, const Entry *of, const Ast *ast, EntryBuild *b,
                    .check = -1, .span = ast->span, .batch = of->batch};
 
     if (x.v.kind == V_FN && first >= 0) {
-        Arg own = {.v = field_value(e, &d->field[first]), .span = ast->span};
-        x.v = call_fn(e, x.v.decl, &own, 1, ast->span);
+        Arg own[2] = {{.v = field_value(e, &d->field[first]),
+                       .span = ast->span}}; // and room for one more
+        x.v = call_fn(e, x.v.decl, own, 1, ast->span);
     }
     if (x.v.kind == V_POISON || first < 0)
         return false;
