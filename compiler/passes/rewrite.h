@@ -72,7 +72,7 @@ struct Rule {
 extern const Rule rules_exact[], rules_stable[], rules_fast[], rules_shape[],
     rules_slice[], rules_copy[], rules_reduce[], rules_batch[], rules_conv[],
     rules_unpool[],
-    rules_fold[], rules_merge[];
+    rules_fold[], rules_merge[], rules_parts[];
 
 /* Applies the sets (ends with NULL) everywhere until nothing changes. */
 void rewrite_run(Func *f, const PassOptions *opt, const Rule *const *set);

@@ -7,7 +7,7 @@
 static const Rule *const all[] = {
     rules_fold,   rules_exact, rules_shape,  rules_slice, rules_copy,
     rules_reduce, rules_batch, rules_stable, rules_fast,  rules_conv,
-    rules_merge,  rules_unpool};
+    rules_merge, rules_unpool, rules_parts};
 
 static const Rule *get(int i)
 {

@@ -12,7 +12,8 @@ void pass_simplify(Func *f, const PassOptions *opt)
 {
     static const Rule *const sets[] = {
         rules_fold,  rules_exact,  rules_shape, rules_slice, rules_copy,
-        rules_reduce, rules_merge, rules_batch, rules_stable, rules_fast, NULL};
+        rules_reduce, rules_merge, rules_parts, rules_batch, rules_stable,
+        rules_fast, NULL};
 
     rewrite_run(f, opt, sets);
 }
