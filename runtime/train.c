@@ -208,11 +208,13 @@ static RnnStatus save_copies(Train *t, RnnError *err)
     return st;
 }
 
-/* Of a train that can be rolled back the last epoch that was kept is saved:
- * what came after may yet be undone, and is run again to the same bits. */
+/* Of a train whose epochs have to be accepted the last one that was is saved:
+ * what came after may yet be undone, and is run again to the same bits. Where
+ * there is only a guard (`rollback if`), every step done so far counts. */
 static RnnStatus interrupted(Train *t, RnnError *err)
 {
-    rnn_copy_restore(t);
+    if (t->at.e->epoch > 0)
+        rnn_copy_restore(t);
     RnnStatus st = save(t, err);
 
     if (st != RNN_OK)
