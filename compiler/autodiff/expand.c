@@ -131,5 +131,6 @@ bool ad_expand(Func *f, Diag *d)
             f->out[k] = ir_subst(s, f->out[k]);
         arena_free(tmp);
     }
+    ad_strip(f);
     return ok;
 }

@@ -68,6 +68,8 @@ bool walk_edge(Val y, int k)
         return false;
     if (y->op != OP_loop && !dtype_real(y->type.dt))
         return false;
+    if (y->op == OP_adjoint && (k < 2 || k % 2))
+        return false; // its own gradients, not those of how it was computed
     if ((y->op == OP_pool_gather || y->op == OP_pool_scatter) && k == 0)
         return false; // only the places of the maxima depend on it
     return x->op == OP_loop || dtype_real(x->type.dt);

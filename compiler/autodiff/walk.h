@@ -57,6 +57,9 @@ bool walk_flag(const Ad *ad, Val x, int flag);
  * bodies not entered, ascending by id; only those inside l if l is given. */
 Val *walk_collect(Arena *tmp, const Val *root, int nroot, const Loop *l,
                   bool all_edges, int *n);
+/* vjp_adjoint.c: puts the values in place of those with gradients of their
+ * own. */
+void ad_strip(Func *f);
 int walk_loop_depth(const Loop *region); // 0 for NULL
 
 #endif

@@ -240,6 +240,19 @@ bool shape_test(Infer *r)
     return ok;
 }
 
+bool shape_adjoint(Infer *r)
+{
+    bool ok = r->nsrc >= 2 && r->nsrc % 2 == 0 &&
+              type_eq(r->src[0], r->src[1]) && dtype_real(r->src[0].dt);
+
+    for (int k = 2; ok && k < r->nsrc; k += 2)
+        ok = type_eq(r->src[k], r->src[k + 1]);
+    if (!ok)
+        return misfit(r, "its sources do not stand in pairs of one type");
+    *r->out = r->src[0];
+    return true;
+}
+
 bool shape_solved(Infer *r)
 {
     Type x = r->src[0], y = r->src[1];

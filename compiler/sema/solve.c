@@ -33,9 +33,9 @@ static bool read_named(Elab *e, Solve *s, const Ast *list)
 {
     s->rate = list;
     s->n = list->n;
-    if (s->n > COMPONENTS_MAX) {
+    if (s->n > STATES_MAX) {
         sema_error(e, list->span, "a state has at most %d components",
-                   COMPONENTS_MAX);
+                   STATES_MAX);
         return false;
     }
     for (int k = 0; k < s->n; k++) {
@@ -92,9 +92,9 @@ static bool read_state(Elab *e, Solve *s, const Ast *x)
                    "component%s", s->n, n, n == 1 ? "" : "s");
         return false;
     }
-    if (n < 1 || n > COMPONENTS_MAX) {
+    if (n < 1 || n > STATES_MAX) {
         sema_error(e, x->span, "a state has 1 to %d components, not %d",
-                   COMPONENTS_MAX, n);
+                   STATES_MAX, n);
         return false;
     }
     s->n = n;
@@ -176,7 +176,8 @@ static bool read_times(Elab *e, Solve *s, const Ast *x)
 
 /* --- method and settings ------------------------------------------------- */
 
-static const char *const gradients[] = {"unrolled", "checkpointed"};
+static const char *const gradients[] = {"unrolled", "checkpointed",
+                                        "adjoint"};
 static const char *const controls[] = {"i", "pi", "pid"};
 static const char *const norms[] = {"example", "batch"};
 
@@ -205,7 +206,7 @@ static bool read_word(Elab *e, const Ast *arg, const char *const *known, int n,
     for (*out = 0; word && *out < n; ++*out)
         if (strcmp(word, known[*out]) == 0)
             return true;
-    if (word == NULL) {
+    if (word == NULL || module_own(e->frame->mod, word)) {
         Arg v = eval_arg(e, x);
         if (v.v.kind == V_POISON)
             return false;
@@ -537,8 +538,9 @@ Value solve_value(Elab *e, const Ast *x)
         return sema_error(e, x->span, "more than %d nested loops", LOOPS_MAX);
     Value (*out)[COMPONENTS_MAX] =
         arena_alloc(e->a, sizeof *out * (size_t)s->ntime);
-    if (s->adaptive ? !adaptive(e, s, out[s->ntime - 1], rows)
-                    : !solve_fixed(e, s, out, rows))
+    if (s->gradient == GRADIENT_ADJOINT ? !solve_adjoint(e, s, out, rows)
+        : s->adaptive                   ? !adaptive(e, s, out[s->ntime - 1], rows)
+                                        : !solve_fixed(e, s, out, rows))
         return POISON;
     return result(e, s, (const Value(*)[COMPONENTS_MAX])out, rows);
 }

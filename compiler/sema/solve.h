@@ -14,7 +14,7 @@
 #include "sema/elab.h"
 #include "sema/tableau.h"
 
-enum { COMPONENTS_MAX = 16, TIMES_MAX = 10000, STEPS_DEFAULT = 1000 };
+enum { COMPONENTS_MAX = 64, STATES_MAX = 16, TIMES_MAX = 10000, STEPS_DEFAULT = 1000 };
 
 typedef enum { GRADIENT_UNROLLED, GRADIENT_CHECKPOINTED, GRADIENT_ADJOINT
 } SolveGradient;
@@ -53,6 +53,11 @@ typedef struct Solve {
     int ntime;
     Arg *time;
     bool listed; // the state at all of them is wanted, not the last only
+
+    // of the solve back in time of an adjoint gradient: what it goes back
+    // over, and integrals beside the state, y[n .. n + nq)
+    const struct Back *back;
+    int nq;
 
     // settings
     bool adaptive;
@@ -95,6 +100,18 @@ bool solve_fixed(Elab *e, Solve *s, Value (*out)[COMPONENTS_MAX],
 bool solve_begin(Elab *e, Solve *s, Value *y);
 /* [times] rows in the type of component c, all of them y. */
 Value solve_rows(Elab *e, const Solve *s, int c, Val y);
+
+/* solve_adjoint.c */
+typedef struct Back Back;
+bool solve_adjoint(Elab *e, Solve *s, Value (*out)[COMPONENTS_MAX],
+                   Value *rows);
+/* The rates of the state going back, and of its adjoint. */
+void adjoint_step(const Solve *s); // a step begins: its stages are kept
+bool adjoint_rates(Elab *e, Solve *s, const Value *y, Value t, Value *rate);
+/* Adds what a step of this signed length makes of the integrals in y; where
+ * `taken` (or absent) says so. */
+bool adjoint_integrals(Elab *e, Solve *s, Value step, Value taken, int n,
+                       Value *y);
 
 /* solve_adapt.c: y from the initial state to the last time; rows as above. */
 /* solve_check.c: NaN for the examples that did not arrive; the runtime is told

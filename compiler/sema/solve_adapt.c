@@ -72,8 +72,9 @@ enum { FIXED_VARS = 8, VARS_MAX = FIXED_VARS + 3 * COMPONENTS_MAX + 1 };
 
 /* Calls of each member, in one order; k only if it is kept, rows only if
  * wanted. */
-static int members(const Adapt *a, int n, State *st, Value **out)
+static int members(const Adapt *a, const Solve *s, State *st, Value **out)
 {
+    int n = s->n;
     Value *fixed[FIXED_VARS] = {&st->tau, &st->h, &st->before[0],
                                 &st->before[1], &st->held, &st->status,
                                 &st->steps, &st->tries};
@@ -81,7 +82,7 @@ static int members(const Adapt *a, int n, State *st, Value **out)
 
     for (int i = 0; i < FIXED_VARS; i++)
         out[m++] = fixed[i];
-    for (int c = 0; c < n; c++)
+    for (int c = 0; c < n + s->nq; c++)
         out[m++] = &st->y[c];
     for (int c = 0; c < n && a->keeps_rate; c++)
         out[m++] = &st->k[c];
@@ -120,6 +121,7 @@ static bool attempt(Elab *e, Solve *s, const Adapt *a, const State *st,
         for (int c = 0; c < s->n; c++)
             t->k[0][c] = st->k[c];
     int last = m->stages + (a->rows ? m->extra : 0);
+    adjoint_step(s);
     if (!step_stages(e, s, st->y, t->step, moment, &now, a->keeps_rate, last,
                      t->k))
         return false;
@@ -215,7 +217,10 @@ static bool pass(Elab *e, Solve *s, const Adapt *a, const State *st,
     }
     if (a->rows)
         fill_rows(e, s, a, st, t, taken, next);
-    return true;
+    for (int c = s->n; c < s->n + s->nq; c++)
+        next->y[c] = st->y[c];
+    return s->back == NULL || adjoint_integrals(e, s, t->step, taken,
+                                                m->stages, next->y);
 }
 
 /* --- the loop -------------------------------------------------------------- */
@@ -224,7 +229,7 @@ static bool first_state(Elab *e, Solve *s, Adapt *a, Value *y, State *st)
 {
     Moment now = {s, a, wide(e, s, value_real(0)), wide(e, s, value_real(0))};
 
-    for (int c = 0; c < s->n; c++)
+    for (int c = 0; c < s->n + s->nq; c++)
         st->y[c] = y[c];
     st->tau = now.tau;
     if (!solve_rates(e, s, y, moment(e, &now, 0), st->k))
@@ -274,7 +279,7 @@ static Val all_done(Elab *e, const Solve *s, Value status)
 static bool settle(Elab *e, Solve *s, const Adapt *a, State *st)
 {
     Value *from[VARS_MAX], *to[VARS_MAX];
-    int n = members(a, s->n, st, from);
+    int n = members(a, s, st, from);
 
     for (int round = 0; round < 3; round++) {
         State next = *st;
@@ -285,7 +290,7 @@ static bool settle(Elab *e, Solve *s, const Adapt *a, State *st)
         trial_undo(e, &m);
         if (!ok)
             return true; // said aloud by the loop itself
-        members(a, s->n, &next, to);
+        members(a, s, &next, to);
         for (int k = 0; k < n; k++) {
             Type t = to[k]->val->type;
             same = same && type_eq(t, from[k]->val->type);
@@ -313,7 +318,7 @@ bool solve_adaptive(Elab *e, Solve *s, Value *y, Value *rows, Run *run)
     if (!control_prepare(e, s, &a) || !first_state(e, s, &a, y, &st))
         return false;
     settle(e, s, &a, &st);
-    int n = members(&a, s->n, &st, member);
+    int n = members(&a, s, &st, member);
     for (int k = 0; k < n; k++) {
         init[k] = member[k]->val;
         type[k] = init[k]->type;
@@ -333,7 +338,7 @@ bool solve_adaptive(Elab *e, Solve *s, Value *y, Value *rows, Run *run)
     next = st;
     bool ok = pass(e, s, &a, &st, &next);
     e->nloops--;
-    members(&a, s->n, &next, after);
+    members(&a, s, &next, after);
     for (int k = 0; k < n; k++) {
         x[k] = ok ? node_convert(e, s->at, after[k], type[k]) : l->var[k];
         if (x[k] == NULL)
@@ -345,6 +350,8 @@ bool solve_adaptive(Elab *e, Solve *s, Value *y, Value *rows, Run *run)
         *member[k] = value_tensor(ir_proj(e->g, node, k));
     if (!ok)
         return false;
+    for (int c = s->n; c < s->n + s->nq; c++)
+        y[c] = st.y[c];
     for (int c = 0; c < s->n; c++) {
         y[c] = st.y[c];
         rows[c] = a.rows ? st.row[c] : ABSENT;

@@ -234,7 +234,7 @@ bool control_prepare(Elab *e, Solve *s, Adapt *a)
                                   : op2(e, s, OP_mul, most,
                                         value_real(0x1p-48)));
     a->rows = s->listed;
-    a->keeps_rate = s->method->fsal;
+    a->keeps_rate = s->method->fsal && s->back == NULL;
     for (int c = 0; c < s->n; c++)
         a->size += shape_size(s->type[c].shape);
     if (!a->rows)

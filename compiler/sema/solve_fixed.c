@@ -41,6 +41,7 @@ static bool one_step(Elab *e, Solve *s, const Interval *v, Value i, Value *y)
     Clock clock = {v->t0, v->h, i};
     int n = tableau_plain_stages(s->method);
 
+    adjoint_step(s);
     if (!step_stages(e, s, y, v->h, stage_time, &clock, 0, n, k))
         return false;
     for (int c = 0; c < s->n; c++) {
@@ -50,7 +51,8 @@ static bool one_step(Elab *e, Solve *s, const Interval *v, Value i, Value *y)
         if (y[c].kind == V_POISON)
             return false;
     }
-    return true;
+    return s->back == NULL ||
+           adjoint_integrals(e, s, v->h, ABSENT, n, y);
 }
 
 /* --- loops --------------------------------------------------------------- */
@@ -81,18 +83,19 @@ static bool repeat(Elab *e, Solve *s, Val count, Pass *pass, const void *env,
 {
     Val at[COMPONENTS_MAX];
 
-    for (int c = 0; c < s->n; c++)
+    for (int c = 0; c < s->n + s->nq; c++)
         at[c] = y[c].val;
-    Loop *l = open(e, s, count, at, s->n, s->type);
+    Loop *l = open(e, s, count, at, s->n + s->nq, s->type);
     if (l == NULL)
         return false;
-    for (int c = 0; c < s->n; c++)
-        y[c] = value_tensor(ir_origin(e->g, l->var[c], s->at, s->name[c]));
+    for (int c = 0; c < s->n + s->nq; c++)
+        y[c] = value_tensor(ir_origin(e->g, l->var[c], s->at,
+                                          c < s->n ? s->name[c] : NULL));
     bool ok = pass(e, s, env, value_tensor(l->index), y);
-    for (int c = 0; c < s->n; c++)
+    for (int c = 0; c < s->n + s->nq; c++)
         at[c] = ok ? y[c].val : l->var[c];
     Val node = close(e, l, at);
-    for (int c = 0; c < s->n; c++)
+    for (int c = 0; c < s->n + s->nq; c++)
         y[c] = value_tensor(ir_proj(e->g, node, c));
     return ok;
 }
@@ -303,7 +306,7 @@ static bool march_rows(Elab *e, Solve *s, Value *y, Value *rows)
 
 bool solve_begin(Elab *e, Solve *s, Value *y)
 {
-    for (int c = 0; c < s->n; c++) {
+    for (int c = 0; c < s->n + s->nq; c++) {
         y[c] = value_tensor(node_convert(e, s->init[c].span, &s->init[c].v,
                                          s->type[c]));
         if (y[c].kind == V_POISON)
@@ -331,7 +334,7 @@ bool solve_fixed(Elab *e, Solve *s, Value (*out)[COMPONENTS_MAX],
         if (!interval(e, s, k, &v) || !march_over(e, s, &v, y))
             return false;
         s->run.steps = elem2(e, s->at, OP_add, s->run.steps, v.n.v);
-        for (int c = 0; c < s->n; c++)
+        for (int c = 0; c < s->n + s->nq; c++)
             out[k + 1][c] = y[c];
     }
     return true;

@@ -79,6 +79,8 @@ static Span rate_span(const Solve *s, int k)
 
 bool solve_rates(Elab *e, Solve *s, const Value *y, Value t, Value *rate)
 {
+    if (s->back)
+        return adjoint_rates(e, s, y, t, rate);
     if (!raw_rates(e, s, y, t, rate))
         return false;
     for (int k = 0; k < s->n; k++) {

@@ -29,7 +29,7 @@ static void meet(Mixed *m, Val root)
         if (m->node[v->id])
             continue;
         m->node[v->id] = v;
-        for (int k = 0; k < v->nsrc; k++)
+        for (int k = 0; k < (v->op == OP_adjoint ? 1 : v->nsrc); k++)
             VEC_PUSH(m->tmp, &todo, v->src[k]);
         for (int k = 0; l && k < l->n; k++) {
             VEC_PUSH(m->tmp, &todo, l->next[k]);
@@ -95,7 +95,7 @@ static void visit(Mixed *m, Val v)
         from_sum(m, v, v->src[0]);
         from(m, v, v->src[1]);
     } else {
-        for (int k = 0; k < v->nsrc; k++)
+        for (int k = 0; k < (v->op == OP_adjoint ? 1 : v->nsrc); k++)
             from(m, v, v->src[k]);
     }
 }

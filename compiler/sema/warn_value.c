@@ -80,7 +80,7 @@ static void meet(Nodes *t, Val root)
         t->at[v->id] = v;
         if (v->op == OP_grad)
             VEC_PUSH(t->tmp, &t->grad, v);
-        for (int k = 0; k < v->nsrc; k++)
+        for (int k = 0; k < (v->op == OP_adjoint ? 1 : v->nsrc); k++)
             VEC_PUSH(t->tmp, &todo, v->src[k]);
         for (int k = 0; l && k < l->n; k++)
             VEC_PUSH(t->tmp, &todo, l->next[k]);

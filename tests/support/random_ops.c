@@ -398,7 +398,7 @@ bool gen_op(Gen *r, Op op)
     case OP_solved: return solved(r);
     case OP_loop: return gen_loop(r);
     case OP_input: case OP_loopvar: case OP_batch_size: case OP_proj:
-    case OP_grad:
+    case OP_grad: case OP_adjoint:
         return false; // made elsewhere, or in no machine code
     default:
         break;

@@ -12,7 +12,8 @@ enum { TRIALS = 40 };
 static bool stands_alone(Op op)
 {
     return op != OP_const && op != OP_input && op != OP_loopvar &&
-           op != OP_loop && op != OP_proj && op != OP_grad;
+           op != OP_loop && op != OP_proj && op != OP_grad &&
+           op != OP_adjoint;
 }
 
 static void every_row_is_documented(void **state)
