@@ -204,8 +204,10 @@ void exec_condition(Elab *e, const Ast *s, OutKind kind)
 
 static bool file_word(const char *s)
 {
-    return *s && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                           "0123456789_-.") == strlen(s) && *s != '.';
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+    return *s && *s != '.' && strspn(s, letters) == strlen(s);
 }
 
 static void exec_accept(Elab *e, const Ast *s)

@@ -153,7 +153,8 @@ void net_order(Elab *e, Decl *fn, Frame *f, const Value *result)
 
     if (!net && f->decl->n > 3 && f->decl->kid[3]) {
         sema_error(e, f->decl->kid[3]->span, "only a net can promise to be "
-                   "homogeneous; \"%s\" is of kind \"%s\"", fn->name, f->decl->flavour);
+                   "homogeneous; \"%s\" is of kind \"%s\"", fn->name,
+                   f->decl->flavour);
         return;
     }
     if (!net || e->mute || result->kind != V_TENSOR ||
@@ -192,7 +193,7 @@ static const NetDecl *called_net(Elab *e, const Arg *x)
     if (n == NULL && !e->mute) {
         sema_error(e, x->span, "\"%s\" has no parameters yet: it is called "
                                "nowhere before", x->v.decl->name);
-        sema_help(e, "call it first; a train's body is read before evaluations");
+        sema_help(e, "call it first; trains are read before evaluations");
     }
     return n;
 }

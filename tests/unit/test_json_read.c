@@ -27,8 +27,8 @@ static RnnStatus read_text(const char *text, size_t n, RnnJsonValue *v,
 
 static void values_of_all_kinds(void **state)
 {
-    const char *text = " {\"a\": [1, -2.5e-3, null, true, false, \"x\\n\\\"y\"],"
-                       "\n \"b\": {}, \"c\": [], \"long\": -881.51}\n";
+    const char *text = " {\"a\": [1, -2.5e-3, null, true, false, "
+                       "\"x\\n\\\"y\"],\n \"b\": {}, \"c\": [], \"long\": -881.51}\n";
     RnnJsonValue v;
     RnnError err = {""};
 
