@@ -72,6 +72,7 @@ RnnStatus rnn_scores_rival(RnnSession *s, const RnnEntry *e,
 {
     Rival r = {.decl = decl};
     bool other = decl->data >= 0;
+    RnnProgress g;
     RnnStatus st = rnn_session_split(s, other ? decl->data : e->data,
                                      other ? decl->split : e->split, &r.data,
                                      err);
@@ -87,13 +88,18 @@ RnnStatus rnn_scores_rival(RnnSession *s, const RnnEntry *e,
     r.run.clock[RNN_CLOCK_STEPS_PER_EPOCH] = 1;
     r.make.clock[RNN_CLOCK_STEPS_PER_EPOCH] = 1;
     rnn_scores_open(out, e, decl->name, r.data->n);
+    rnn_progress_start(&g, s->f, 0, r.data->n, 1);
     for (int64_t at = 0; st == RNN_OK && at < r.data->n; at += batch) {
-        one_batch(&r, at, r.data->n - at < batch ? r.data->n - at : batch,
-                  out);
+        int64_t n = r.data->n - at < batch ? r.data->n - at : batch;
+
+        one_batch(&r, at, n, out);
+        if (at + n < r.data->n && rnn_progress_due(&g))
+            rnn_progress_show(&g, at + n, decl->name, "");
         st = rnn_run_failed(&r.run, err);
         if (st == RNN_OK && r.make.e)
             st = rnn_run_failed(&r.make, err);
     }
+    rnn_progress_clear(&g);
     if (r.run.e)
         rnn_run_close(&r.run);
     if (r.make.e)

@@ -119,7 +119,7 @@ Value prim_another(Elab *e, const Prim *p, const Arg *arg, Span at)
 /* --- rows and pictures --------------------------------------------------- */
 
 /* The output that holds this value of each example, made if there is none. */
-static int score_output(Elab *e, Val v, Span span)
+static int score_output(Elab *e, Val v, const char *name, Span span)
 {
     EntryBuild *b = e->entry;
 
@@ -127,7 +127,7 @@ static int score_output(Elab *e, Val v, Span span)
     for (int k = 0; k < b->out.n; k++)
         if (b->output.at[k].kind == OUT_SCORE && b->out.at[k] == v)
             return k;
-    entry_output(e, OUT_SCORE, 0, "score", "", span, v);
+    entry_output(e, OUT_SCORE, 0, name, "", span, v);
     return b->out.n - 1;
 }
 
@@ -158,15 +158,15 @@ void stat_add(Elab *e, const char *name, const Value *v, Span span)
 
     if (e->mute)
         return;
+    s.name = name_of(e, name, span);
     for (int k = 0; k < v->n; k++) {
         if (v->item[k].kind == V_TENSOR) {
             label[s.nvalue] = v->item[k].val->name ? v->item[k].val->name : "";
-            value[s.nvalue++] = score_output(e, v->item[k].val, span);
+            value[s.nvalue++] = score_output(e, v->item[k].val, s.name, span);
         } else {
             param[s.nparam++] = param_of(&v->item[k]);
         }
     }
-    s.name = name_of(e, name, span);
     s.value = value;
     s.param = param;
     s.label = label;
