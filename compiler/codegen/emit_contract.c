@@ -511,6 +511,8 @@ static void blocks(Tiler *t, int q)
     const Schedule *s = t->s;
 
     if (q >= t->c.nk) {
+        if (t->lists)
+            tile_list_rows(t);
         tasks(t);
         return;
     }
@@ -572,8 +574,11 @@ void emit_contract(KernelEmit *k)
     if (t.s->pack != PACK_NONE && t.s->pack != PACK_BEFORE)
         t.pack = frame_array(&t, t.elem,
                              block_length(&t) * t.s->nr * t.s->lanes);
-    if (t.s->sparse)
-        t.list = frame_array(&t, t.e->i32, block_length(&t) + TILE_AHEAD);
+    if (t.s->sparse) {
+        t.list_room = (block_length(&t) + TILE_AHEAD + 15) / 16 * 16;
+        t.lists = frame_array(&t, t.e->i32, t.list_room * TILE_LISTS);
+        t.list_length = frame_array(&t, t.e->i64, TILE_LISTS);
+    }
     if (kernel->core != kernel->root && t.s->form != FORM_INNER)
         t.stage = frame_array(&t, t.elem,
                               (int64_t)t.s->mr * t.s->nr * t.s->lanes);

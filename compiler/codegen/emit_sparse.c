@@ -8,7 +8,8 @@
  * memory is what takes time; rows of B for which an activation is zero (after
  * relu, where a gradient is masked) need not come at all. The order of the sum
  * is that of the other tiles, and for finite weights adding 0 b changes
- * nothing, so the bits are the same.
+ * nothing, so the bits are the same. A list serves all panels: those of a
+ * batch of up to TILE_LISTS examples are made before them, once.
  */
 #include "codegen/tile.h"
 
@@ -22,6 +23,34 @@ static LLVMTypeRef index_type(Tiler *t)
 static V slot(Tiler *t, V i)
 {
     return LLVMBuildInBoundsGEP2(t->e->b, index_type(t), t->list, &i, 1, "");
+}
+
+static V block_steps(Tiler *t)
+{
+    return t->range[0].len ? tile_int(t, t->range[0].len)
+                           : t->range[0].run_len;
+}
+
+/* Do rows of A differ by the example alone, and are these few? Else NULL. */
+static V is_listed(Tiler *t)
+{
+    if (t->c.nrow > 1)
+        return NULL;
+    return LLVMBuildICmp(t->e->b, LLVMIntSLE, t->k->n,
+                         tile_int(t, TILE_LISTS), "");
+}
+
+static V list_place(Tiler *t, V example)
+{
+    V at = tile_scale(t, example, t->list_room);
+
+    return LLVMBuildInBoundsGEP2(t->e->b, index_type(t), t->lists, &at, 1, "");
+}
+
+static V length_place(Tiler *t, V example)
+{
+    return LLVMBuildInBoundsGEP2(t->e->b, t->e->i64, t->list_length, &example,
+                                 1, "");
 }
 
 static V load_a(Tiler *t, V a, V k, const Axis *x)
@@ -119,19 +148,63 @@ static void fetch_ahead(Tiler *t, V row, int bytes)
         tile_fetch(t, tile_gep(t, row, tile_int(t, at / t->size)), FETCH_READ);
 }
 
+void tile_list_rows(Tiler *t)
+{
+    LLVMBuilderRef b = t->e->b;
+    V few = is_listed(t), zero = tile_int(t, 0);
+    Tile at = {.mr = 1};
+    EmitLoop l;
+
+    if (!few)
+        return;
+    l = emit_loop(t->e, t->k->fn, zero,
+                  LLVMBuildSelect(b, few, t->k->n, zero, ""), 1, "listed");
+    at.m0 = l.i;
+    t->list = list_place(t, l.i);
+    LLVMBuildStore(b, list_of(t, tile_operand(t, &at, 'a'), block_steps(t),
+                              &t->c.k[0]), length_place(t, l.i));
+    emit_loop_end(t->e, &l);
+}
+
+/* The length of the row's list, made here or before; sets t->list. */
+static V row_list(Tiler *t, const Tile *at, V a)
+{
+    LLVMBuilderRef b = t->e->b;
+    V few = is_listed(t), n[2], phi;
+    LLVMBasicBlockRef from[2], make, done;
+
+    t->list = t->lists;
+    if (!few)
+        return list_of(t, a, block_steps(t), &t->c.k[0]);
+    from[0] = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "listed");
+    make = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "list");
+    done = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "row");
+    LLVMBuildCondBr(b, few, from[0], make);
+    LLVMPositionBuilderAtEnd(b, from[0]);
+    n[0] = LLVMBuildLoad2(b, t->e->i64, length_place(t, at->m0), "");
+    LLVMBuildBr(b, done);
+    LLVMPositionBuilderAtEnd(b, make);
+    n[1] = list_of(t, a, block_steps(t), &t->c.k[0]);
+    from[1] = LLVMGetInsertBlock(b);
+    LLVMBuildBr(b, done);
+    LLVMPositionBuilderAtEnd(b, done);
+    phi = LLVMBuildPhi(b, t->e->i64, "");
+    LLVMAddIncoming(phi, n, from, 2);
+    t->list = list_place(t, LLVMBuildSelect(b, few, at->m0, tile_int(t, 0),
+                                            ""));
+    return phi;
+}
+
 void tile_sparse(Tiler *t, const Tile *at)
 {
     const Axis *x = &t->c.k[0];
     int lanes = t->s->lanes;
     V a = tile_operand(t, at, 'a'), w = tile_operand(t, at, 'b'), k, y, row;
-    V len = t->range[0].len ? tile_int(t, t->range[0].len)
-                            : t->range[0].run_len;
     V acc[ACC_MAX];
     EmitLoop l;
 
     tile_start(t, at, acc);
-    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), list_of(t, a, len, x), 1,
-                  "k");
+    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), row_list(t, at, a), 1, "k");
     for (int j = 0; j < at->nv; j++)
         acc[j] = emit_loop_carry(t->e, &l, acc[j]);
     row = row_of(t, w, tile_add(t, l.i, tile_int(t, TILE_AHEAD)), x, &k);
