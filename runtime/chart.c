@@ -4,7 +4,7 @@
  * A file is what --json wrote: of a training, whose epochs have a value for
  * each watched name, drawn over the epochs; or of an evaluation, whose rows
  * NAME[x=0.1], NAME[x=0.2], ... are drawn over x, with their 95 % interval.
- * A name that begins with log10 is on a logarithmic axis, so losses beyond the
+ * NAME+OTHER draws both in one picture. A name that begins with log10 is on a logarithmic axis, so losses beyond the
  * range of doubles are drawn as they are.
  */
 #include "face.h"
@@ -19,7 +19,7 @@ typedef struct Line {
     int64_t n, cap;
     double *x, *y, *lo, *hi;
     bool band;
-    char label[128];
+    char label[512];
 } Line;
 
 static void push(Line *l, double x, double y, double lo, double hi)
@@ -98,10 +98,11 @@ static const char *last_part(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* The lines that one file gives for a name: at most one for each table. */
+/* The lines that one file gives for a name: at most one for each table.
+ * `shared`: other names are in the same picture. */
 static RnnStatus of_file(Line **line, int *n, const char *path,
-                         const char *name, char *axis, size_t bytes,
-                         RnnError *err)
+                         const char *name, bool shared, char *axis,
+                         size_t bytes, RnnError *err)
 {
     RnnJsonValue v;
     RnnStatus st = rnn_json_read(path, &v, err);
@@ -122,8 +123,10 @@ static RnnStatus of_file(Line **line, int *n, const char *path,
         }
         if (!l.n)
             continue;
-        snprintf(l.label, sizeof l.label, "%.*s",
-                 (int)(dot ? dot - base : (ptrdiff_t)strlen(base)), base);
+        int stem = (int)(dot ? dot - base : (ptrdiff_t)strlen(base));
+        snprintf(l.label, sizeof l.label, "%.*s%s%.128s",
+                 stem > 256 ? 256 : stem, base, shared ? ": " : "",
+                 shared ? name : "");
         *line = realloc(*line, sizeof **line * (size_t)(*n + 1));
         if (!*line)
             exit(RNN_SURROUNDINGS);
@@ -173,13 +176,20 @@ static void picture_path(char *buf, size_t bytes, const char *out,
 static RnnStatus one_name(const RnnFlags *f, const char *name, bool several,
                           RnnError *err)
 {
-    char axis[64] = "", path[1200];
+    char axis[64] = "", path[1200], part[128];
+    bool shared = strchr(name, '+') != NULL;
     Line *line = NULL;
     int n = 0;
     RnnStatus st = RNN_OK;
 
     for (int k = 0; k < f->nfile && st == RNN_OK; k++)
-        st = of_file(&line, &n, f->file[k], name, axis, sizeof axis, err);
+        for (const char *s = name; *s && st == RNN_OK;) {
+            size_t len = strcspn(s, "+");
+            snprintf(part, sizeof part, "%.*s", (int)len, s);
+            st = of_file(&line, &n, f->file[k], part, shared, axis,
+                         sizeof axis, err);
+            s += len + (s[len] == '+');
+        }
     if (st == RNN_OK && !n)
         st = rnn_fail(err, RNN_BAD_INPUT, "no file holds \"%s\": a watched "
                       "value of a training, or rows %s[x=0.1], %s[x=0.2], .. "
@@ -188,7 +198,7 @@ static RnnStatus one_name(const RnnFlags *f, const char *name, bool several,
     if (st == RNN_OK)
         st = draw(line, n, name, axis, path, err);
     if (st == RNN_OK && !f->quiet)
-        printf("%s: %s of %d run%s\n", path, name, n, n == 1 ? "" : "s");
+        printf("%s: %s, %d line%s\n", path, name, n, n == 1 ? "" : "s");
     for (int k = 0; k < n; k++) {
         free(line[k].x);
         free(line[k].y);

@@ -43,8 +43,8 @@ awk -v a="$(json_row 7.json loss)" -v b="$(json_row 7.json mean_loss)" \
     fail "the log-domain mean is another than the plain one"
 
 echo "== charts of saved results"
-must ./epoch chart whole.json 7.json --rows loss_of_all,alpha --out curve.svg
-for row in loss_of_all alpha; do
+must ./epoch chart whole.json 7.json --rows loss_of_all,alpha,loss_of_all+alpha --out curve.svg
+for row in loss_of_all alpha loss_of_all+alpha; do
     grep -q "</svg>" curve-$row.svg || fail "there is no chart of $row"
 done
 cp 7.json again.json; echo "}" >>again.json
