@@ -81,22 +81,42 @@ static double timed(Bench *h)
     return (rnn_now_ns() - from) * 1e-9;
 }
 
+/* A call that counts how often kernels run, which costs nothing to speak of.
+ * Not the first one, which has the set-up part too. */
+static double timed_and_counted(Bench *h)
+{
+    RnnBench *b = &h->b;
+    size_t n = (size_t)b->e->nkernel;
+    int64_t *runs = rnn_alloc(sizeof *runs * n);
+    double t;
+
+    h->run.call.kernel_runs = runs;
+    t = timed(h);
+    h->run.call.kernel_runs = NULL;
+    b->runs = rnn_alloc(sizeof *b->runs * n);
+    for (size_t k = 0; k < n; k++) {
+        b->runs[k] = (double)runs[k];
+        b->counted = b->counted || runs[k] > 0;
+    }
+    free(runs);
+    return t;
+}
+
 static void measure(Bench *h)
 {
     RnnBench *b = &h->b;
     int64_t asked = h->s->f->reps;
     int cap = asked ? (int)asked : REPS_MAX;
-    double warm = 0, sum = 0, most = SLOW_PART * h->seconds;
+    double sum = 0, most = SLOW_PART * h->seconds;
 
-    for (int i = 0; i < 2 || warm < WARM_PART * h->seconds; i++) {
-        warm += timed(h);
-        if (warm > h->seconds)
-            break;
-    }
+    do
+        sum += timed(h);
+    while (sum < WARM_PART * h->seconds);
+    sum = 0;
     h->yard->peak.n = 0;
     b->time = rnn_alloc(sizeof *b->time * (size_t)cap);
     while (b->nrep < cap) {
-        double t = timed(h);
+        double t = b->nrep ? timed(h) : timed_and_counted(h);
 
         b->time[b->nrep++] = t;
         sum += t;
@@ -109,27 +129,18 @@ static void measure(Bench *h)
     qsort(b->time, (size_t)b->nrep, sizeof *b->time, by_size);
 }
 
-/* Times of one call's kernels to ns[k * KERNEL_REPS + rep]; the first call
- * counts the runs too. */
+/* Times of one call's kernels to ns[k * KERNEL_REPS + rep]. */
 static void time_kernels(Bench *h, double *ns, int rep)
 {
     RnnBench *b = &h->b;
     size_t n = (size_t)b->e->nkernel;
-    int64_t *runs = rnn_alloc(sizeof *runs * n);
 
     memset(b->ns, 0, sizeof *b->ns * n);
     h->run.call.kernel_ns = b->ns;
-    h->run.call.kernel_runs = rep ? NULL : runs;
     timed(h);
     h->run.call.kernel_ns = NULL;
-    h->run.call.kernel_runs = NULL;
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = 0; k < n; k++)
         ns[k * KERNEL_REPS + (size_t)rep] = b->ns[k];
-        if (rep == 0)
-            b->runs[k] = (double)runs[k];
-        b->counted = b->counted || runs[k] > 0;
-    }
-    free(runs);
 }
 
 static void measure_kernels(Bench *h)
@@ -140,7 +151,6 @@ static void measure_kernels(Bench *h)
     int reps = 0;
 
     b->ns = rnn_alloc(sizeof *b->ns * n);
-    b->runs = rnn_alloc(sizeof *b->runs * n);
     h->yard->peak.n = h->yard->read.n = 0;
     for (int i = 0; i < 3; i++)
         rnn_yard_read(h->yard);
@@ -197,7 +207,10 @@ static RnnStatus bench(Bench *h, const RnnEntry *e, RnnError *err)
         st = load(h, err);
     if (st == RNN_OK) {
         measure(h);
-        measure_kernels(h);
+        if (h->s->f->brief)
+            h->b.kernel_peak = h->b.read = NAN;
+        else
+            measure_kernels(h);
     }
     rnn_run_close(&h->run);
     return st;
@@ -246,6 +259,9 @@ static RnnStatus check_flags(Bench *h, const RnnFlags *f, RnnError *err)
         return rnn_fail(err, RNN_BAD_INPUT,
                         "--seconds must be a number above 0 and at most 3600, "
                         "not \"%s\"", f->seconds);
+    if (f->brief && f->plot)
+        return rnn_fail(err, RNN_BAD_INPUT,
+                        "--plot shows kernels, and --brief leaves them out");
     if (f->json)
         st = rnn_check_writable("json", f->json, err);
     if (st == RNN_OK && f->plot)

@@ -151,7 +151,7 @@ void rnn_bench_print(const RnnBench *b)
             printf(", %.1f GB/s from memory", b->read * 1e-9);
         printf("\n");
     }
-    if (b->e->nkernel)
+    if (b->e->nkernel && b->ns)
         print_kernels(b);
     fflush(stdout);
 }
@@ -196,7 +196,7 @@ void rnn_bench_json(const RnnBench *b, RnnJson *j)
     rnn_json_real(j, "peak_gflops", b->peak * 1e-9);
     rnn_json_real(j, "memory_gb_s", b->read * 1e-9);
     rnn_json_begin(j, "kernels", '[');
-    for (int k = 0; k < b->e->nkernel; k++)
+    for (int k = 0; k < b->e->nkernel && b->ns; k++)
         json_kernel(b, j, k);
     rnn_json_end(j, ']');
     rnn_json_end(j, '}');
