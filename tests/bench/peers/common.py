@@ -3,7 +3,7 @@ them, reading of its files, and the protocol with the driver.
 
 A peer is started as
     PEER.py '{"workload": .., "batch": .., "steps": .., "variant": .., ...}'
-prepares, warms up, prints one JSON line {"settings": ..., "check": number} and
+prepares, warms up, prints one JSON line {"settings": ..., "check": [numbers]} and
 then answers every line on its standard input with the seconds of one call.
 """
 import json

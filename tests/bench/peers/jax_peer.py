@@ -116,7 +116,7 @@ def infer():
     net = {"cnn": cnn, "ode": ode}[task["net"]]
     f = jax.jit(net)
     return (lambda: f(P, x).block_until_ready(),
-            lambda: float(f(P, x).astype(jnp.float32).sum()))
+            lambda: [float(f(P, x).astype(jnp.float32).sum())])
 
 
 def pgd():
@@ -133,7 +133,7 @@ def pgd():
         return cross_entropy(cnn(p, a), y).mean()
     key = jax.random.PRNGKey(0)
     return (lambda: attack(P, key, 0.1).block_until_ready(),
-            lambda: float(attack(P, key, 0.0)))
+            lambda: [float(attack(P, key, 0.0))])
 
 
 def ode_loss(p, x, y):
@@ -180,13 +180,18 @@ def train():
             l, g = jax.value_and_grad(loss)(p)
             return l, (*adam(p, g, m, v, t, 1e-3, 5e-4), t + 1)
         state = [(P, zeros(), zeros(), jnp.float32(1))]
-    value = float(jax.jit(loss)(P))
+    before = jax.jit(loss)
     run = jax.jit(step, donate_argnums=tuple(range(len(state[0]))))
 
     def call():
         l, state[0] = run(*state[0])
         l.block_until_ready()
-    return call, lambda: value
+
+    def check():
+        first = float(before(state[0][0]))
+        call()
+        return [first, float(before(state[0][0]))]
+    return call, check
 
 
 def jem():
@@ -223,7 +228,7 @@ def jem():
     def call():
         l, state[0] = run(*state[0])
         l.block_until_ready()
-    return call, lambda: value
+    return call, lambda: [value]
 
 
 def main():
