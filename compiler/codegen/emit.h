@@ -151,6 +151,12 @@ int emit_lanes(const Emit *e, DType dt);
 int emit_row_dim(Shape s);
 void emit_rows(KernelEmit *k, Shape s, LLVMValueRef *from, LLVMValueRef *to);
 
+/* emit_turn.c: is this map such a transpose of what stands in memory? Rows
+ * x[0 .. n) of n lanes, a power of two, become columns. */
+bool emit_is_turn(const Kernel *k, Turn *t);
+void emit_turn(KernelEmit *k, const Turn *t);
+void emit_square(Emit *e, LLVMValueRef *x, int n);
+
 /* emit_point.c: one emit_<op> for each MAP row, from operands in registers
  * (scalars or vectors alike). */
 LLVMValueRef emit_point(Emit *e, Val v, LLVMValueRef *x, int lanes);

@@ -5,6 +5,7 @@
  *   flat across   one run over all elements of all examples;
  *   flat          for each example one run over its elements;
  *   by dims       nested loops, the lanes along the last dim.
+ * Large transposes go by squares instead (emit_turn.c).
  * A run goes in steps of whole vectors, then of smaller ones. Every element is
  * computed by the same formula whatever the step, so neither the vector width
  * nor the split into tasks shows in the result.
@@ -208,7 +209,11 @@ static void map_shared(KernelEmit *k)
 
 void emit_map(KernelEmit *k)
 {
-    if (k->k->root->type.batched)
+    Turn t;
+
+    if (emit_is_turn(k->k, &t))
+        emit_turn(k, &t);
+    else if (k->k->root->type.batched)
         map_examples(k);
     else
         map_shared(k);

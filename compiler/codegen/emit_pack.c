@@ -72,35 +72,6 @@ static void copy_elements(Block *p, V from, V to)
     emit_loop_end(t->e, &l);
 }
 
-/* x[r][c] becomes x[c][r]: in each round rows i and i + h swap the parts of
- * their lanes in which bit h is set and clear. */
-static void transpose(Tiler *t, V *x, int n)
-{
-    V index[64];
-
-    for (int h = 1; h < n; h *= 2)
-        for (int i = 0; i < n; i++) {
-            V lo, hi;
-
-            if (i & h)
-                continue;
-            for (int l = 0; l < n; l++)
-                index[l] = LLVMConstInt(
-                    t->e->i32, (unsigned)(l & h ? n + (l ^ h) : l), 0);
-            lo = LLVMBuildShuffleVector(t->e->b, x[i], x[i + h],
-                                        LLVMConstVector(index, (unsigned)n),
-                                        "");
-            for (int l = 0; l < n; l++)
-                index[l] = LLVMConstInt(
-                    t->e->i32, (unsigned)(l & h ? n + l : l ^ h), 0);
-            hi = LLVMBuildShuffleVector(t->e->b, x[i], x[i + h],
-                                        LLVMConstVector(index, (unsigned)n),
-                                        "");
-            x[i] = lo;
-            x[i + h] = hi;
-        }
-}
-
 /* lanes columns from column j, lanes steps of k from `k`. */
 static void transpose_square(Block *p, V k, int j)
 {
@@ -116,7 +87,7 @@ static void transpose_square(Block *p, V k, int j)
         at = tile_add(t, k, tile_int(t, (j + i) * t->c.n.b));
         x[i] = tile_load_part(t, tile_gep(t, p->b, at), n, n);
     }
-    transpose(t, x, n);
+    emit_square(t->e, x, n);
     for (int i = 0; i < n; i++) {
         V st = LLVMBuildStore(
             t->e->b, x[i],

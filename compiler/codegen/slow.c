@@ -41,6 +41,7 @@ static const char *slow_elements(const KernelEmit *k, Val x)
 const char *emit_slow(const Kernel *k)
 {
     KernelEmit ke = {.k = k};
+    Turn t;
 
     switch (k->kind) {
     case KERNEL_CONTRACT:
@@ -50,6 +51,8 @@ const char *emit_slow(const Kernel *k)
                    ? k->sched.why
                    : "neither of its operands is contiguous along the sum";
     case KERNEL_MAP:
+        if (emit_is_turn(k, &t))
+            return NULL;
         return slow_elements(&ke, k->root);
     case KERNEL_REDUCE:
     case KERNEL_BATCH:

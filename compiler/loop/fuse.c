@@ -343,6 +343,25 @@ static void need_source(Lower *lo, Val v)
         need_source(lo, x);
 }
 
+/* A transpose by squares: from memory to memory, for all who read it. */
+static bool turns(Lower *lo, Val v)
+{
+    Turn t;
+    Val x;
+
+    if (fact_of(lo, v)->unseen || !turn_of(v, &t) ||
+        v->type.batched != v->src[0]->type.batched)
+        return false;
+    for (x = v->src[0]; x->op == OP_reshape;)
+        x = x->src[0];
+    if (fact_of(lo, x)->root && fact_of(lo, x)->root != x)
+        return false; // inside another's epilogue
+    for (x = v->src[0]; x->op == OP_reshape; x = x->src[0])
+        fact_of(lo, x)->must = true;
+    fact_of(lo, x)->must = true;
+    return true;
+}
+
 static void decide(Lower *lo, Val v)
 {
     Fact *f = fact_of(lo, v);
@@ -358,7 +377,7 @@ static void decide(Lower *lo, Val v)
         // It has the memory of its source.
         if (!f->must && is_worth_buffer(lo, v))
             need_source(lo, v);
-    } else if (f->must || is_worth_buffer(lo, v)) {
+    } else if (f->must || turns(lo, v) || is_worth_buffer(lo, v)) {
         f->buffered = true;
         f->root = f->core = v;
         return;

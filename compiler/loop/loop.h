@@ -177,6 +177,20 @@ typedef struct Program { // one entry point
 /* Address of an arena buffer: shared at arena + offset, batched at
  * arena + shared_bytes + n * offset. */
 
+/* A transpose that puts neighbours far apart, as squares of vectors; turn.c.
+ * Strides are in elements. */
+typedef struct TurnAxis {
+    int64_t extent, from, to; // strides in the source and in the result
+} TurnAxis;
+typedef struct Turn {
+    TurnAxis one;             // contiguous on one side
+    int nflat, nouter;
+    TurnAxis flat[RANK_MAX];  // outermost first: a contiguous run on the other
+    TurnAxis outer[RANK_MAX]; // loops around both
+    int64_t run;              // its length
+    bool stores_run;          // it lies in the result, else in the source
+} Turn;
+
 typedef struct LoopOptions {
     int vector_bytes; // 64 AVX-512, 32 AVX2, 16
     int registers;    // vector registers: 32 or 16
@@ -187,6 +201,8 @@ typedef struct LoopOptions {
 /* lower.c: entry (grads expanded, passes run) to kernels and buffers. */
 Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt);
 /* fuse.c: which values are materialized. */
+/* turn.c: false if v is no such transpose, or a small one. */
+bool turn_of(Val v, Turn *t);
 /* schedule.c: the schedule of a contraction. */
 Schedule schedule_choose(const Kernel *k, const LoopOptions *opt);
 /* wino.c: of a kernel whose core is one of ir/wino.h. */
