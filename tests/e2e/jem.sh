@@ -34,6 +34,8 @@ for kind in histogram.svg reliability_of.svg survival.svg points.svg lines.svg i
     cmp -s p7/jem-all-$kind p320/jem-all-$kind || fail "$kind is missing or differs"
 done
 [ "$(grep -c '"against"' 7.json)" = 15 ] || fail "not every score met every rival"
+awk -v a="$(json_row 7.json all_of_them)" -v b="$(json_row 7.json other)" \
+    'BEGIN { exit !(a * a < 1e-6 && b == 1) }' || fail "another example is not every example once"
 awk -v r="$(json_row 7.json right)" 'BEGIN { exit !(r > 0.9) }' || fail "it has not learned"
 must ./jem evaluate refined --weights whole.safetensors
 must ./jem sample grid --weights whole.safetensors --plots p7
