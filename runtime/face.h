@@ -354,4 +354,8 @@ void rnn_results_put(RnnResults *r, int k, const RnnType *type, int64_t first,
 RnnStatus rnn_results_save(RnnResults *r, const RnnFlags *f, RnnError *err);
 void rnn_results_close(RnnResults *r);
 
+/* info_solve.c: what `info` says of solves. */
+RnnStatus rnn_info_solves(const RnnProgram *p, RnnFlags *f, RnnJson *j,
+                          bool quiet, RnnError *err);
+
 #endif

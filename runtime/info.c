@@ -296,10 +296,12 @@ RnnStatus rnn_info(const RnnProgram *p, RnnFlags *f, RnnError *err)
     variables(&x, true);
     variables(&x, false);
     nets(&x);
+    RnnStatus st = rnn_info_solves(p, f, &x.json, x.quiet, err);
     entries(&x);
     data_sets(&x);
     options(&x);
-    RnnStatus st = rnn_json_save(&x.json, f, err);
+    if (st == RNN_OK)
+        st = rnn_json_save(&x.json, f, err);
     rnn_json_drop(&x.json);
     return st;
 }

@@ -222,6 +222,26 @@ typedef struct RnnNet {
     const RnnNetGroup *group;
 } RnnNet;
 
+/* A solve of the program: what `info` says of it. The bound is computed on a
+ * stack: NUMBER, NORM (spectral norm of a variable as a matrix [first dim,
+ * others]) and LARGEST (its largest |element|) go onto it, times c; MUL and ADD
+ * take two off it. */
+typedef enum {
+    RNN_BOUND_NUMBER, RNN_BOUND_NORM, RNN_BOUND_LARGEST, RNN_BOUND_MUL,
+    RNN_BOUND_ADD
+} RnnBoundOp;
+typedef struct RnnBound {
+    int32_t op, var;
+    double c;
+} RnnBound;
+typedef struct RnnSolve {
+    const char *place, *method, *gradient;
+    const char *unbounded; // where its rates lose their bound; "": they do not
+    int64_t steps, size, levels; // see SolveDecl
+    int32_t evaluations, autonomous, adaptive, nbound;
+    const RnnBound *bound;
+} RnnSolve;
+
 typedef struct RnnProgram {
     int32_t abi, real; // RNN_ABI; RNN_F32 or RNN_F64
     const char *name, *source, *version, *cpu; // "fashion", path, rnnc's, target
@@ -239,6 +259,8 @@ typedef struct RnnProgram {
      * read: n bytes (a multiple of RNN_READ_STEP) at ptr[1] + task n. */
     RnnKernelFn *peak, *read;
     int64_t peak_flops;
+    int64_t nsolve;
+    const RnnSolve *solve;
 } RnnProgram;
 enum { RNN_PEAK_CHAINS = 12, RNN_PEAK_FLOATS = 64, RNN_READ_STEP = 512 };
 

@@ -164,6 +164,57 @@ static void put_nets(Row *r, const Unit *u)
     put_rows(r, row, u->net.n, "nets");
 }
 
+static int var_number(const Unit *u, const char *path)
+{
+    for (int i = 0; path && i < u->var.n; i++)
+        if (u->var.at[i].path == path)
+            return i;
+    return 0;
+}
+
+static void put_bound(Row *r, const Unit *u, const SolveDecl *d)
+{
+    LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, d->nterm + 1);
+
+    for (int i = 0; i < d->nterm; i++) {
+        Row x = {.e = r->e};
+
+        put_int(&x, d->term[i].op);
+        put_int(&x, var_number(u, d->term[i].var));
+        put_real(&x, d->term[i].c);
+        row[i] = finish(&x);
+    }
+    put_rows(r, row, d->nterm, "bound");
+}
+
+static void put_solves(Row *r, const Unit *u)
+{
+    LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, u->solve.n + 1);
+
+    for (int i = 0; i < u->solve.n; i++) {
+        const SolveDecl *d = &u->solve.at[i];
+        Row x = {.e = r->e};
+
+        put_place(&x, d->span);
+        put_text(&x, d->method);
+        put_text(&x, d->gradient);
+        if (d->bounded)
+            put_text(&x, "");
+        else
+            put_place(&x, d->at->span);
+        put_long(&x, d->steps);
+        put_long(&x, d->size);
+        put_long(&x, d->levels);
+        put_int(&x, d->evaluations);
+        put_int(&x, d->autonomous);
+        put_int(&x, d->adaptive);
+        put_int(&x, d->nterm);
+        put_bound(&x, u, d);
+        row[i] = finish(&x);
+    }
+    put_rows(r, row, u->solve.n, "solves");
+}
+
 static void put_options(Row *r, const OptionDecl *o, int n)
 {
     LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, n + 1);
@@ -539,6 +590,8 @@ void emit_tables(Emit *e, const Unit *u, Program *const *p, int n,
     put(&x, emit_peak(e));
     put(&x, emit_read(e));
     put_long(&x, 2 * RNN_PEAK_CHAINS * e->opt.vector_bytes / 4);
+    put_long(&x, u->solve.n);
+    put_solves(&x, u);
     init = finish(&x);
     g = LLVMAddGlobal(e->m, LLVMTypeOf(init), "rnn_program");
     LLVMSetInitializer(g, init);

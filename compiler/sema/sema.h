@@ -35,6 +35,29 @@ typedef struct NetDecl {
     Span span;
 } NetDecl;
 
+typedef enum { // same order as RnnBoundOp
+    BOUND_NUMBER, BOUND_NORM, BOUND_LARGEST, BOUND_MUL, BOUND_ADD
+} BoundOp;
+typedef struct BoundTerm {
+    BoundOp op;
+    double c;        // NUMBER; a factor of NORM and LARGEST
+    const char *var; // path
+} BoundTerm;
+
+/* A solve of the program, by its first use. */
+typedef struct SolveDecl {
+    const char *method, *gradient;
+    bool autonomous, adaptive, bounded;
+    int64_t steps;   // 0: known only when running; adaptive: the most
+    int evaluations; // of a step
+    int64_t size;    // elements of the state
+    int64_t levels;  // of loops that a checkpointed gradient makes of it
+    int nterm;
+    const BoundTerm *term; // bounded: the Lipschitz bound of its rates
+    Val at;                // else: the operation that has none
+    Span span;
+} SolveDecl;
+
 typedef enum { OPT_REAL, OPT_INT, OPT_BOOL } OptKind;
 typedef struct OptionDecl {
     const char *name, *doc;
@@ -130,6 +153,7 @@ typedef struct Unit {
     Graph *g;
     VEC(VarDecl) var;
     VEC(NetDecl) net;
+    VEC(SolveDecl) solve;
     VEC(OptionDecl) option;
     VEC(DataDecl) data;
     VEC(Entry) entry;

@@ -542,5 +542,6 @@ Value solve_value(Elab *e, const Ast *x)
         : s->adaptive                   ? !adaptive(e, s, out[s->ntime - 1], rows)
                                         : !solve_fixed(e, s, out, rows))
         return POISON;
+    solve_record(e, s);
     return result(e, s, (const Value(*)[COMPONENTS_MAX])out, rows);
 }

@@ -101,6 +101,11 @@ bool solve_begin(Elab *e, Solve *s, Value *y);
 /* [times] rows in the type of component c, all of them y. */
 Value solve_rows(Elab *e, const Solve *s, int c, Val y);
 
+int solve_levels(const Solve *s, int64_t n); // of loops for n steps
+
+/* solve_record.c: adds a solve to the unit, once for each place. */
+void solve_record(Elab *e, Solve *s);
+
 /* solve_adjoint.c */
 typedef struct Back Back;
 bool solve_adjoint(Elab *e, Solve *s, Value (*out)[COMPONENTS_MAX],

@@ -160,7 +160,7 @@ static bool march(Elab *e, Solve *s, const Interval *v, int levels, Value *y)
 
 /* Levels of loops for a gradient that may keep `memory` states at a time:
  * n^(1/l) of each level are kept, all levels at once. */
-static int levels_of(const Solve *s, int64_t n)
+int solve_levels(const Solve *s, int64_t n)
 {
     if (s->gradient != GRADIENT_CHECKPOINTED || n < 4)
         return 1;
@@ -221,7 +221,7 @@ static bool interval(Elab *e, Solve *s, int k, Interval *v)
 
 static bool march_over(Elab *e, Solve *s, const Interval *v, Value *y)
 {
-    int levels = v->n.v.kind == V_INT ? levels_of(s, v->n.v.i) : 1;
+    int levels = v->n.v.kind == V_INT ? solve_levels(s, v->n.v.i) : 1;
 
     if (is_number(&v->h) && v->h.num == 0)
         return true;
@@ -287,7 +287,7 @@ static bool march_rows(Elab *e, Solve *s, Value *y, Value *rows)
     for (int c = 0; c < n; c++)
         y[c] = value_tensor(l->var[c]);
     if (v.n.v.kind == V_INT)
-        b.levels = levels_of(s, v.n.v.i) + 1;
+        b.levels = solve_levels(s, v.n.v.i) + 1;
     bool ok = pass_block(e, s, &b, value_tensor(l->index), y);
     Val row = ir_add(e->g, l->index, ir_const(e->g, DT_i32, 1));
     for (int c = 0; c < n; c++) {

@@ -251,6 +251,59 @@ static void test_layers_in_rates(void **state)
     program_free(&p);
 }
 
+/* ---- what is told of a solve ---------------------------------------------- */
+
+static void test_what_info_is_told(void **state)
+{
+    static const struct {
+        const char *rate;
+        bool autonomous, bounded;
+        double bound; // with LARGEST and NORM taken as 1
+    } known[] = {
+        {"tanh(3 * z)", true, true, 3},
+        {"sin(z) + 2 * z - sigmoid(4 * z)", true, true, 1 + 2 + 1},
+        {"z * t", false, false, 0},
+        {"relu(z) + t", false, true, 1},
+        {"z * z", true, false, 0},
+        {"dense(tanh(dense(z, 5)), 2)", true, true, 1},
+        {"(z - mean(z)) / sqrt(mean((z - mean(z)) * (z - mean(z))) + 0.01)",
+         true, true, 10},
+    };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        Arena *a = arena_new();
+        Program p = program_ok(arena_printf(
+            a, "use nn\n" DATA "net f(x: real[2]) = (solve (dz = %s) from x "
+               "over 0 .. 1 by rk4(steps: 4)).z\n"
+               "evaluate e on d.test { v = sum(f(x)) }\n", known[k].rate));
+        const SolveDecl *d = &p.unit->solve.at[0];
+        double stack[20];
+        int n = 0;
+        assert_int_equal(p.unit->solve.n, 1);
+        assert_int_equal(d->steps, 4);
+        assert_int_equal(d->evaluations, 4);
+        assert_int_equal(d->autonomous, known[k].autonomous);
+        if (d->bounded != known[k].bounded)
+            fail_msg("%s: a bound or none", known[k].rate);
+        for (int i = 0; i < d->nterm; i++) {
+            BoundOp op = d->term[i].op;
+            if (op == BOUND_MUL || op == BOUND_ADD) {
+                n--;
+                stack[n - 1] = op == BOUND_MUL ? stack[n - 1] * stack[n]
+                                               : stack[n - 1] + stack[n];
+            } else {
+                stack[n++] = d->term[i].c;
+            }
+        }
+        if (d->bounded)
+            assert_close(stack[0], known[k].bound, ((Tol){1e-12, 1e-12}), "%s",
+                         known[k].rate);
+        program_free(&p);
+        arena_free(a);
+    }
+}
+
 /* ---- mistakes ---------------------------------------------------------------- */
 
 static void test_mistakes(void **state)
@@ -293,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_adjoint_converges),
         cmocka_unit_test(test_gradients_of_rows_and_times),
         cmocka_unit_test(test_layers_in_rates),
+        cmocka_unit_test(test_what_info_is_told),
         cmocka_unit_test(test_mistakes),
     };
 
