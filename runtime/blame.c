@@ -18,13 +18,22 @@ bool rnn_any_bad(const void *at, int32_t dt, int64_t count)
     return c.bad_kernel >= 0;
 }
 
+enum { BLOCK = 4096 }; // elements looked at together
+
 int64_t rnn_first_bad(const void *at, int32_t dt, int64_t count)
 {
     if (dt != RNN_F32 && dt != RNN_F64)
         return -1;
-    for (int64_t i = 0; i < count; i++)
-        if (!isfinite(rnn_element(at, dt, i)))
-            return i;
+    for (int64_t from = 0; from < count; from += BLOCK) {
+        int64_t n = count - from < BLOCK ? count - from : BLOCK;
+
+        if (!rnn_any_bad((const char *)at + (size_t)from * rnn_dtype_bytes(dt),
+                         dt, n))
+            continue;
+        for (int64_t i = from; i < from + n; i++)
+            if (!isfinite(rnn_element(at, dt, i)))
+                return i;
+    }
     return -1;
 }
 

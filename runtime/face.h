@@ -210,14 +210,16 @@ RnnStatus rnn_fold_before(RnnSession *s, const RnnEntry *e,
 /* --- weights.c, checkpoint.c --------------------------------------------- */
 
 /* Variables for a command other than train: --weights, else NAME.safetensors,
- * else an error unless the program has no parameters. */
+ * else an error unless the program has no parameters. Variables that are not in
+ * the file get initial values only if some entry reads them. */
 RnnStatus rnn_weights_default(RnnSession *s, RnnError *err);
 /* The same, but initial values will do: for what depends on no weights. */
 RnnStatus rnn_weights_any(RnnSession *s, RnnError *err);
-/* Fills the variables (set from the seed before) from a file. All missing,
+/* Fills the variables from a file (rnn_weights_take: its arrays may change
+ * hands). Others keep what they are, initial values if any. All missing,
  * unknown and misshapen names are listed. */
 RnnStatus rnn_weights_load(RnnSession *s, const char *path, RnnError *err);
-RnnStatus rnn_weights_take(RnnSession *s, const RnnArrays *a, const char *path,
+RnnStatus rnn_weights_take(RnnSession *s, RnnArrays *a, const char *path,
                            bool states_too, RnnError *err);
 
 typedef struct RnnTraining { // where a run stands, between steps

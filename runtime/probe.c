@@ -11,15 +11,18 @@
  * free of traps and vectorizes. */
 static bool any_bad_f32(const void *at, int64_t n)
 {
+    enum { RUN = 64 }; // of known length, for the compiler
     const char *p = at;
-    uint32_t bad = 0;
+    uint32_t bad = 0, u[RUN];
 
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t u;
-
-        memcpy(&u, p + 4 * i, 4);
-        bad |= (u & 0x7f800000u) == 0x7f800000u;
+    for (; n >= RUN; n -= RUN, p += sizeof u) {
+        memcpy(u, p, sizeof u);
+        for (int i = 0; i < RUN; i++)
+            bad |= (u[i] & 0x7f800000u) == 0x7f800000u;
     }
+    memcpy(u, p, 4 * (size_t)n);
+    for (int64_t i = 0; i < n; i++)
+        bad |= (u[i] & 0x7f800000u) == 0x7f800000u;
     return bad;
 }
 

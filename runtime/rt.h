@@ -33,6 +33,7 @@ const char *rnn_dtype_name(int32_t dt);   // "f32"
 /* "f32[3, 5]" into buf; returns buf. */
 const char *rnn_type_text(const RnnType *t, char *buf, size_t n);
 void *rnn_alloc(size_t bytes);            // RNN_ALIGN aligned, zeroed; or exits 2
+void *rnn_alloc_unset(size_t bytes);      // the same, contents undefined
 
 /* pool.c: a persistent pool, spin then park, static partition. */
 RnnPool *rnn_pool_new(int threads); // 1: no threads are made

@@ -82,7 +82,7 @@ static RnnStatus read_array(const RnnSource *s, const StEntry *e,
     RnnArray *a = rnn_arrays_add(out, e->name, strlen(e->name));
     char what[600];
     size_t n = (size_t)(e->hi - e->lo);
-    void *raw = rnn_alloc(n);
+    void *raw = rnn_alloc_unset(n);
     RnnStatus st = rnn_source_read(s, data_at + (size_t)e->lo, raw, n, err);
 
     a->type = e->type;

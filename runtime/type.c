@@ -78,9 +78,19 @@ const char *rnn_type_text(const RnnType *t, char *buf, size_t n)
  * strides of kilobytes, a page of 4 KB for each row. */
 enum { LARGE_PAGE = 2 << 20 };
 
+static size_t whole_lines(size_t bytes)
+{
+    return (bytes + RNN_ALIGN - 1) / RNN_ALIGN * RNN_ALIGN;
+}
+
 void *rnn_alloc(size_t bytes)
 {
-    size_t whole = (bytes + RNN_ALIGN - 1) / RNN_ALIGN * RNN_ALIGN;
+    return memset(rnn_alloc_unset(bytes), 0, whole_lines(bytes));
+}
+
+void *rnn_alloc_unset(size_t bytes)
+{
+    size_t whole = whole_lines(bytes);
     bool large = whole >= 2 * (size_t)LARGE_PAGE;
     void *at = NULL;
 
@@ -92,5 +102,5 @@ void *rnn_alloc(size_t bytes)
     }
     if (large)
         madvise(at, whole, MADV_HUGEPAGE);
-    return memset(at, 0, whole);
+    return at;
 }

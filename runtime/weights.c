@@ -114,7 +114,22 @@ static void compare(const RnnSession *s, const RnnArrays *a, bool states_too,
                      rnn_type_text(&a->array[k].type, is, sizeof is));
 }
 
-RnnStatus rnn_weights_take(RnnSession *s, const RnnArrays *a, const char *path,
+/* Array x becomes variable number i: as it is if the types agree. */
+static void take_array(RnnSession *s, int i, RnnArray *x)
+{
+    const RnnVar *v = &s->p->var[i];
+    void *old = s->var[i];
+
+    if (x->type.dt == v->type.dt) {
+        s->var[i] = x->at;
+        x->at = old;
+        return;
+    }
+    rnn_convert(s->var[i], v->type.dt, x->at, x->type.dt,
+                rnn_type_count(&v->type));
+}
+
+RnnStatus rnn_weights_take(RnnSession *s, RnnArrays *a, const char *path,
                            bool states_too, RnnError *err)
 {
     Fit fit = {0};
@@ -135,12 +150,10 @@ RnnStatus rnn_weights_take(RnnSession *s, const RnnArrays *a, const char *path,
         fprintf(stderr, "note: \"%s\" also holds what this program does not "
                         "know: %s\n", path, fit.unknown.text);
     for (int i = 0; i < s->p->nvar; i++) {
-        const RnnVar *v = &s->p->var[i];
-        const RnnArray *x = array_of(s, a, v);
+        const RnnArray *x = array_of(s, a, &s->p->var[i]);
 
         if (x)
-            rnn_convert(s->var[i], v->type.dt, x->at, x->type.dt,
-                        rnn_type_count(&v->type));
+            take_array(s, i, &a->array[x - a->array]);
     }
     snprintf(s->weights, sizeof s->weights, "%s", path);
     return RNN_OK;
@@ -157,37 +170,66 @@ RnnStatus rnn_weights_load(RnnSession *s, const char *path, RnnError *err)
     return st;
 }
 
-RnnStatus rnn_weights_default(RnnSession *s, RnnError *err)
+/* Does an entry other than training read a variable that is not in the file? */
+static bool reads_others(const RnnSession *s, const RnnArrays *a)
+{
+    for (int k = 0; k < s->p->nentry; k++) {
+        const RnnEntry *e = &s->p->entry[k];
+
+        if (e->kind == RNN_ENTRY_TRAIN || e->kind == RNN_ENTRY_CHECK ||
+            e->kind == RNN_ENTRY_INIT)
+            continue;
+        for (int i = 0; i < e->nin; i++)
+            if (e->input[i].kind == RNN_IN_VAR &&
+                !array_of(s, a, &s->p->var[e->input[i].ref]))
+                return true;
+    }
+    return false;
+}
+
+/* The file, over initial values only where those may be read: drawing them
+ * takes longer than loading. */
+static RnnStatus load_over_init(RnnSession *s, const char *path, bool all,
+                                RnnError *err)
+{
+    RnnArrays a = {0};
+    RnnStatus st = rnn_arrays_read(path, &a, err);
+
+    if (st == RNN_OK && (all || reads_others(s, &a)))
+        st = rnn_session_init(s, err);
+    if (st == RNN_OK)
+        st = rnn_weights_take(s, &a, path, false, err);
+    rnn_arrays_free(&a);
+    return st;
+}
+
+static RnnStatus find_weights(RnnSession *s, bool all, RnnError *err)
 {
     const char *given = s->f->weights;
     char path[1024];
     bool params = false;
-    RnnStatus st = rnn_session_init(s, err);
 
-    if (st != RNN_OK)
-        return st;
     for (int i = 0; i < s->p->nvar; i++)
         params |= s->p->var[i].is_param != 0;
-    if (given)
-        return !strcmp(given, "init") ? RNN_OK
-                                      : rnn_weights_load(s, given, err);
+    if (given && strcmp(given, "init") != 0)
+        return load_over_init(s, given, all, err);
     snprintf(path, sizeof path, "%s.safetensors", s->p->name);
-    if (access(path, F_OK) == 0)
-        return rnn_weights_load(s, path, err);
-    if (!params)
-        return RNN_OK;
+    if (!given && access(path, F_OK) == 0)
+        return load_over_init(s, path, all, err);
+    if (given || !params || all)
+        return rnn_session_init(s, err);
     return rnn_fail(err, RNN_BAD_INPUT,
                     "no weights: there is no \"%s\" here; train first, name a "
                     "file with --weights, or say --weights init for the "
                     "initial ones", path);
 }
 
+RnnStatus rnn_weights_default(RnnSession *s, RnnError *err)
+{
+    return find_weights(s, false, err);
+}
+
 RnnStatus rnn_weights_any(RnnSession *s, RnnError *err)
 {
-    char path[1024];
-
-    snprintf(path, sizeof path, "%s.safetensors", s->p->name);
-    if (!s->f->weights && access(path, F_OK))
-        return rnn_session_init(s, err);
-    return rnn_weights_default(s, err);
+    return find_weights(s, true, err);
 }
