@@ -275,6 +275,8 @@ RnnStatus rnn_evaluate(const RnnProgram *p, RnnFlags *f, RnnError *err)
 
     if (st == RNN_OK && f->json)
         st = rnn_check_writable("json", f->json, err);
+    for (int i = 0; i < f->nentry && st == RNN_OK; i++)
+        st = rnn_stats_check(&s, &p->entry[f->entry[i]], err);
     if (st == RNN_OK)
         st = rnn_weights_default(&s, err);
     rnn_json_open(&j, p, f);

@@ -38,6 +38,8 @@ static RnnStatus sample(Sample *x, RnnError *err)
     RnnStatus st;
 
     x->array = rnn_alloc(sizeof *x->array * (size_t)x->e->nout);
+    if ((st = rnn_stats_check(s, x->e, err)) != RNN_OK)
+        return st;
     if (s->f->out || !x->e->nstat) // pictures may be all that is wanted
         st = rnn_results_of(&x->res, x->array, s->f, x->e, x->n, err);
     else

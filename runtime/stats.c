@@ -236,20 +236,32 @@ RnnStatus rnn_stats_numbers(const RnnStats *st, RnnError *err)
 }
 
 /* "jem-ood-histogram-2": letters, digits and what reads well in a path. */
-static void file_name(const RnnStats *st, const RnnStat *s, int k, char *buf,
-                      size_t n)
+static void file_name(const RnnSession *of, const RnnEntry *e,
+                      const RnnStat *s, int k, char *buf, size_t n)
 {
-    const char *dir = st->s->f->plots;
+    const char *dir = of->f->plots;
     size_t from;
 
     from = (size_t)snprintf(buf, n, "%s%s", dir ? dir : "",
                             dir && dir[0] ? "/" : "");
-    snprintf(buf + from, n - from, "%s-%s-%s%s%.0d.%s", st->s->p->name,
-             st->e->name, s->kind, k > 1 ? "-" : "", k > 1 ? k : 0,
+    snprintf(buf + from, n - from, "%s-%s-%s%s%.0d.%s", of->p->name,
+             e->name, s->kind, k > 1 ? "-" : "", k > 1 ? k : 0,
              !strcmp(s->kind, "images") ? "png" : "svg");
     for (char *c = buf + (from < n ? from : n - 1); *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
             *c = '_';
+}
+
+RnnStatus rnn_stats_check(const RnnSession *s, const RnnEntry *e, RnnError *err)
+{
+    char path[1024];
+
+    for (int i = 0; i < e->nstat; i++)
+        if (e->stat[i].plot) {
+            file_name(s, e, &e->stat[i], 1, path, sizeof path);
+            return rnn_check_writable("plots", path, err);
+        }
+    return RNN_OK;
 }
 
 RnnStatus rnn_stats_pictures(const RnnStats *st, RnnError *err)
@@ -267,7 +279,7 @@ RnnStatus rnn_stats_pictures(const RnnStats *st, RnnError *err)
             continue;
         for (int j = 0; j < i; j++)
             k += !strcmp(st->e->stat[j].kind, s->kind);
-        file_name(st, s, k, path, sizeof path);
+        file_name(st->s, st->e, s, k, path, sizeof path);
         status = info->picture(&a, path, err);
         if (status == RNN_OK && st->text)
             printf("  %s: \"%s\"\n", s->name, path);

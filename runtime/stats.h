@@ -37,6 +37,9 @@ typedef struct RnnStats {
     RnnTable *text; // NULL: nothing is printed
     RnnJson *j;
 } RnnStats;
+/* Whether the pictures of e can be written, asked before the work is done. */
+RnnStatus rnn_stats_check(const RnnSession *s, const RnnEntry *e,
+                          RnnError *err);
 RnnStatus rnn_stats_numbers(const RnnStats *st, RnnError *err);
 RnnStatus rnn_stats_pictures(const RnnStats *st, RnnError *err);
 

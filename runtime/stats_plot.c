@@ -243,6 +243,9 @@ RnnStatus rnn_picture_images(const RnnStatAt *a, const char *path,
         return rnn_fail(err, RNN_BAD_INPUT, "%s: a picture has 1 channel "
                         "(grey) or 3, and these have %lld", a->stat->place,
                         (long long)dim[0]);
+    if (!(rnn_stat_param(a, 2, 0) < rnn_stat_param(a, 3, 1)))
+        return rnn_fail(err, RNN_BAD_INPUT, "%s: black, \"lo\", must be less "
+                        "than white, \"hi\"", a->stat->place);
     RnnImages im = {.n = count, .channels = dim[0], .height = dim[1],
                     .width = dim[2], .at = s->tensor[o],
                     .lo = rnn_stat_param(a, 2, 0),

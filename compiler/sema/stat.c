@@ -22,34 +22,87 @@ static Value stat_value(Elab *e, const Prim *p, const Arg *arg)
     return (Value){.kind = V_STAT, .prim = p, .item = item, .n = STAT_ARGS};
 }
 
-/* Parameters by name: where texts and choices become numbers. */
-static bool choice(Elab *e, const Arg *x, const char *yes, const char *no)
+/* Formals that are numbers known when compiling, and between which bounds. The
+ * others are values of each example. */
+static const struct Setting {
+    const char *name;
+    bool whole;
+    double lo, hi;
+} settings[] = {
+    {"bins", true, 1, 10000},    {"norm", false, 1, INFINITY},
+    {"equal_mass", true, 0, 1},  {"q", false, 0, 1},
+    {"tpr", false, 0, 1},        {"positive", true, 0, 1},
+    {"columns", true, 0, 1000},  {"count", true, 1, 400},
+    {"lo", false, -INFINITY, INFINITY}, {"hi", false, -INFINITY, INFINITY},
+    {"max", false, -INFINITY, INFINITY}};
+
+/* The name of formal k; "" of those that `...` takes. */
+static const char *formal_name(const Prim *p, int k)
 {
-    if (x->v.kind != V_STRING ||
-        (strcmp(x->v.s, yes) != 0 && strcmp(x->v.s, no) != 0)) {
-        sema_error(e, x->span, "\"%s\" or \"%s\" is wanted here, not %s", yes,
-                   no, value_text(e, &x->v));
+    const char *s = p->formals;
+    size_t n;
+
+    for (; k > 0 && *s; k--)
+        s += strcspn(s, " ") + strspn(s + strcspn(s, " "), " ");
+    n = strcspn(s, " ?.");
+    return intern_n(s, n);
+}
+
+static const struct Setting *setting_of(const char *name)
+{
+    for (int k = 0; k < (int)ARRAY_LEN(settings); k++)
+        if (strcmp(settings[k].name, name) == 0)
+            return &settings[k];
+    return NULL;
+}
+
+static bool setting_fits(Elab *e, const struct Setting *s, const Arg *x)
+{
+    const char *what = arena_printf(e->a, "\"%s\"", s->name);
+    double v;
+
+    if (x->v.kind == V_ABSENT || x->v.kind == V_BOOL)
+        return true;
+    if (strcmp(s->name, "positive") == 0) {
+        if (x->v.kind == V_STRING && (strcmp(x->v.s, "in") == 0 ||
+                                      strcmp(x->v.s, "out") == 0))
+            return true;
+        if (x->v.kind != V_POISON)
+            sema_error(e, x->span, "\"in\" or \"out\" is wanted here, not %s",
+                       value_text(e, &x->v));
         return false;
     }
-    return true;
+    if (!need_real(e, x, what, &v))
+        return false;
+    if (v >= s->lo && v <= s->hi && (!s->whole || v == floor(v)) &&
+        (strcmp(s->name, "norm") != 0 || v == 1 || v == 2 || isinf(v)))
+        return true;
+    if (strcmp(s->name, "norm") == 0)
+        sema_error(e, x->span, "\"norm\" is 1, 2 or infinity, not %g", v);
+    else
+        sema_error(e, x->span, "\"%s\" is a %s from %g to %g, not %g",
+                   s->name, s->whole ? "whole number" : "number", s->lo, s->hi,
+                   v);
+    return false;
 }
 
 static bool stat_argument(Elab *e, const Prim *p, int k, const Arg *x)
 {
-    Value v = draw_settle(e, x->v, NULL);
+    const struct Setting *s = setting_of(formal_name(p, k));
+    Value v = s ? x->v : draw_settle(e, x->v, NULL);
     bool images = strcmp(p->name, "images") == 0;
 
-    if (k > 0 && (v.kind == V_ABSENT || v.kind == V_BOOL || is_number(&v)))
+    if (s)
+        return setting_fits(e, s, x);
+    if (v.kind == V_ABSENT && k > 0)
         return true;
-    if (v.kind == V_STRING)
-        return choice(e, x, "in", "out");
     if (v.kind != V_TENSOR) {
         if (v.kind != V_POISON)
-            sema_error(e, x->span, "\"%s\" takes values of each example and "
-                       "numbers, not %s", p->name, value_text(e, &v));
+            sema_error(e, x->span, "\"%s\" takes a value of each example here, "
+                       "not %s", p->name, value_text(e, &v));
         return false;
     }
-    if (images && k == 0 && v.val->type.shape.rank == 3)
+    if (images && v.val->type.shape.rank == 3)
         return true;
     if (images || v.val->type.shape.rank) {
         sema_error(e, x->span, images ? "\"%s\" draws images [C, H, W], not %s"

@@ -41,6 +41,9 @@ must ./jem evaluate refined --weights whole.safetensors
 must ./jem sample grid --weights whole.safetensors --plots p7
 [ -s p7/jem-grid-images.png ] || fail "there is no grid"
 
+./jem evaluate all --weights whole.safetensors --plots nowhere >out.txt 2>&1
+[ $? = 2 ] && grep -q "nowhere" out.txt || fail "a folder that is not there: $(cat out.txt)"
+
 echo "== without p(x)"
 
 sed '/^sample grid/,$d' "$SRC/tests/e2e/jem.rnn" >plain.rnn
