@@ -200,7 +200,7 @@ static void entries(Info *x)
     rnn_table_print(stdout, &t, 2);
     for (int i = 0; i < p->nentry; i++)
         for (int k = 0; k < p->entry[i].nkernel; k++)
-            if (p->entry[i].kernel[k].slow)
+            if (p->entry[i].kernel[k].slow > 1)
                 printf("  slow path: \"%s\" (%s) of %s\n",
                        p->entry[i].kernel[k].name,
                        p->entry[i].kernel[k].place, p->entry[i].name);

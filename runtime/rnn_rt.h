@@ -106,7 +106,8 @@ typedef struct RnnKernelInfo {
     double flops_example, flops_call; // per example; and once per call
     double bytes_example, bytes_call; // read and written, likewise
     int32_t in_loop;   // 1: flops are per pass of a loop of run-time length
-    int32_t slow;      // 1: fell back to a slow path
+    int32_t slow;      // 1: fell back to a slow path; 2: and a noticeable
+                       // part of the entry, by an estimate
     double runs;       // in which the above is done
 } RnnKernelInfo;
 

@@ -196,8 +196,11 @@ void emit_nest(KernelEmit *k);     // emit_nest.c
  * the steps. emit_tables.c: the constant rnn_program. */
 LLVMValueRef emit_kernel(Emit *e, const Kernel *k);
 LLVMValueRef emit_host(Emit *e, const Program *p, int number);
-/* slow.c: why a kernel works on single elements, or NULL. */
+/* slow.c: why a kernel works on single elements, or NULL; and what part of the
+ * entry's time each such kernel is, by an estimate, 0 for others: [kernel.n]. */
 const char *emit_slow(const Kernel *k);
+double *emit_slow_parts(Arena *a, const Program *p);
+enum { SLOW_PERCENT = 10 }; // a part that is worth a word
 /* emit_peak.c: the functions RnnProgram.peak and .read. */
 LLVMValueRef emit_peak(Emit *e);
 LLVMValueRef emit_read(Emit *e);

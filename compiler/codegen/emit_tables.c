@@ -425,6 +425,7 @@ static Work work_of(Emit *e, const Program *p)
 static void put_kernels(Row *r, const Program *p, const Work *w)
 {
     LLVMValueRef *row = NEW_N(r->e->a, LLVMValueRef, p->kernel.n + 1);
+    double *part = emit_slow_parts(r->e->a, p);
 
     for (int i = 0; i < p->kernel.n; i++) {
         const Kernel *k = p->kernel.at[i];
@@ -438,7 +439,7 @@ static void put_kernels(Row *r, const Program *p, const Work *w)
         put_real(&x, k->bytes_example * times);
         put_real(&x, k->bytes_call * times);
         put_int(&x, w->open[i]);
-        put_int(&x, emit_slow(k) != NULL);
+        put_int(&x, (emit_slow(k) != NULL) + (100 * part[i] >= SLOW_PERCENT));
         put_real(&x, times);
         row[i] = finish(&x);
     }

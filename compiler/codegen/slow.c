@@ -9,7 +9,6 @@
 #include "codegen/emit.h"
 
 enum { EXAMPLES = 128, PASSES = 10 }; // assumed where they are not known
-#define NOTICEABLE 0.1
 
 /* Flops and bytes per ns on one core, on the fast path and on the slow one. */
 typedef struct Rates {
@@ -113,6 +112,18 @@ static bool said(const Kernel *const *list, int n, const Kernel *k)
     return false;
 }
 
+double *emit_slow_parts(Arena *a, const Program *p)
+{
+    const Entry *e = p->entry;
+    double *each = NEW_N(a, double, p->kernel.n + 1);
+    double sum = add_costs(&p->steps, 1, e->batch > 0 ? (double)e->batch
+                                                      : EXAMPLES, each);
+
+    for (int k = 0; k < p->kernel.n; k++)
+        each[k] = sum > 0 && emit_slow(p->kernel.at[k]) ? each[k] / sum : 0;
+    return each;
+}
+
 void codegen_slow(Arena *a, Program *const *p, int n, Diag *d)
 {
     const Kernel **list;
@@ -123,23 +134,19 @@ void codegen_slow(Arena *a, Program *const *p, int n, Diag *d)
     list = NEW_N(a, const Kernel *, most + 1);
     for (int i = 0; i < n; i++) {
         const Entry *e = p[i]->entry;
-        double *each = NEW_N(a, double, p[i]->kernel.n + 1), sum;
+        double *part = emit_slow_parts(a, p[i]);
 
-        if (e->kind == ENTRY_CHECK || e->kind == ENTRY_INIT)
-            continue;
-        sum = add_costs(&p[i]->steps, 1,
-                        e->batch > 0 ? (double)e->batch : EXAMPLES, each);
         for (int k = 0; k < p[i]->kernel.n; k++) {
             const Kernel *x = p[i]->kernel.at[k];
-            const char *why = emit_slow(x);
             Span at = x->root->span.src ? x->root->span : x->core->span;
 
-            if (!why || each[x->id] < NOTICEABLE * sum || said(list, nlist, x))
+            if (e->kind == ENTRY_CHECK || e->kind == ENTRY_INIT ||
+                100 * part[k] < SLOW_PERCENT || said(list, nlist, x))
                 continue;
             list[nlist++] = x;
             diag_warn(d, at.src ? at : e->span, "slow-kernel",
                       "kernel \"%s\", perhaps %.0f %% of \"%s\", is slow: %s",
-                      x->name, 100 * each[x->id] / sum, e->name, why);
+                      x->name, 100 * part[k], e->name, emit_slow(x));
         }
     }
 }

@@ -189,7 +189,7 @@ static const RnnOutput train_out[] = {
 };
 static const RnnKernelInfo kernels[] = {
     {"dot 3x16", "toy.rnn:5:7", 96, 0, 64, 192, 0, 0, 1},
-    {"softmax", "toy.rnn:7:12", 12, 0, 24, 0, 1, 1, 1},
+    {"softmax", "toy.rnn:7:12", 12, 0, 24, 0, 1, 2, 1},
 };
 
 static int32_t int_in(const RnnCall *c, int i)
