@@ -55,9 +55,14 @@ static LLVMValueRef small_int(Emit *e, int64_t x)
 /* --- steps --------------------------------------------------------------- */
 
 /* Rough times in ns: contractions at 40 flops a ns, the rest at 2. */
+static double rate_of(const Kernel *k)
+{
+    return k->kind == KERNEL_CONTRACT || k->sched.lanes ? 40 : 2;
+}
+
 static LLVMValueRef worth_splitting(Host *h, const Kernel *k)
 {
-    double rate = k->kind == KERNEL_CONTRACT || k->sched.lanes ? 40 : 2;
+    double rate = rate_of(k);
     double once = k->flops_call / rate, each = k->flops_example / rate;
     double least;
 
@@ -109,6 +114,50 @@ static void host_kernel(Host *h, const Kernel *k)
     x[5] = small_int(e, k->id);
     x[6] = small_int(e, probe_type(k->root->type));
     x[7] = count_of(h, k->root->type);
+    host_call(e, HOST_RUN, x, 8);
+}
+
+/* Does a chain run as one: are there more examples than a few, and does nobody
+ * look at its kernels one by one? */
+static LLVMValueRef runs_as_one(Host *h, const Chain *c)
+{
+    Emit *e = h->e;
+    LLVMValueRef many, alone;
+
+    many = LLVMBuildICmp(e->b, LLVMIntSGT, h->n, emit_int(e, c->few), "");
+    alone = LOAD_FIELD(e, h->call, e->i32, probe);
+    alone = LLVMBuildNot(e->b, host_is_set(e, alone), "");
+    many = LLVMBuildAnd(e->b, many, alone, "");
+    alone = LOAD_FIELD(e, h->call, e->ptr, kernel_ns);
+    alone = LLVMBuildNot(e->b, host_is_set(e, alone), "");
+    return LLVMBuildAnd(e->b, many, alone, "");
+}
+
+static void host_chain(Host *h, const Step *s, int n)
+{
+    Emit *e = h->e;
+    LLVMValueRef x[8];
+    double each = 0;
+    int at = 0;
+
+    x[1] = emit_chain(e, s, n);
+    for (int k = 0; k < n; k++) {
+        const Kernel *kernel = s[k].kernel;
+
+        set_pointer(h, at++, address(h, kernel->dst));
+        for (int i = 0; i < kernel->nread; i++)
+            set_pointer(h, at++, address(h, kernel->read[i]));
+        each += kernel->flops_example / rate_of(kernel);
+    }
+    x[0] = h->call;
+    x[2] = h->pointers;
+    x[3] = h->n;
+    x[4] = LLVMBuildICmp(e->b, LLVMIntSGE, h->n,
+                         emit_int(e, (int64_t)ceil(SPLIT_NS / (each + 1))),
+                         "");
+    x[5] = small_int(e, s->kernel->id);
+    x[6] = small_int(e, -1);
+    x[7] = emit_int(e, 0);
     host_call(e, HOST_RUN, x, 8);
 }
 
@@ -265,12 +314,44 @@ static void host_loop(Host *h, const Step *s)
     emit_loop_end(e, &l);
 }
 
+static int chain_length(const Steps *s, int from, int to)
+{
+    int n = 1;
+
+    while (from + n < to && s->list.at[from + n].chain == s->list.at[from].chain)
+        n++;
+    return n;
+}
+
+static void host_chained(Host *h, const Step *s, int n)
+{
+    Emit *e = h->e;
+    LLVMBasicBlockRef one = host_block(e, h->fn, "chain");
+    LLVMBasicBlockRef each = host_block(e, h->fn, "each");
+    LLVMBasicBlockRef after = host_block(e, h->fn, "after");
+
+    LLVMBuildCondBr(e->b, runs_as_one(h, s->chain), one, each);
+    LLVMPositionBuilderAtEnd(e->b, one);
+    host_chain(h, s, n);
+    LLVMBuildBr(e->b, after);
+    LLVMPositionBuilderAtEnd(e->b, each);
+    for (int i = 0; i < n; i++)
+        host_kernel(h, s[i].kernel);
+    LLVMBuildBr(e->b, after);
+    LLVMPositionBuilderAtEnd(e->b, after);
+}
+
 static void host_steps(Host *h, const Steps *s, int from, int to)
 {
     for (int i = from; i < to; i++) {
         const Step *st = &s->list.at[i];
 
-        if (st->kind == STEP_LOOP)
+        if (st->chain) {
+            int n = chain_length(s, i, to);
+
+            host_chained(h, st, n);
+            i += n - 1;
+        } else if (st->kind == STEP_LOOP)
             host_loop(h, st);
         else if (st->kind == STEP_COPY)
             host_copy(h, st);
@@ -309,6 +390,22 @@ static void load_tables(Host *h)
                                    "out");
 }
 
+/* Pointers of the longest chain. */
+static int longest_chain(const Steps *s)
+{
+    int most = 0;
+
+    for (int i = 0; i < s->list.n; i++) {
+        const Step *st = &s->list.at[i];
+        int n = st->kind == STEP_LOOP ? longest_chain(st->body)
+                : st->chain ? chain_pointers(st, chain_length(s, i, s->list.n))
+                            : 0;
+
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
 static void make_room(Host *h)
 {
     Emit *e = h->e;
@@ -322,6 +419,8 @@ static void make_room(Host *h)
         if (k->kind == KERNEL_CALL && k->core->nsrc > nkey)
             nkey = k->core->nsrc;
     }
+    if (longest_chain(&h->p->steps) > npointer)
+        npointer = longest_chain(&h->p->steps);
     h->pointers = LLVMBuildArrayAlloca(e->b, e->ptr, small_int(e, npointer),
                                        "pointers");
     h->copy = LLVMBuildArrayAlloca(

@@ -34,4 +34,9 @@ LLVMValueRef host_is_set(Emit *e, LLVMValueRef x); // x != 0
 typedef enum { HOST_START, HOST_FINISH, HOST_RUN } HostHelper;
 LLVMValueRef host_call(Emit *e, HostHelper helper, LLVMValueRef *x, int n);
 
+/* emit_chain.c: the function of the n steps of a chain; the pointers it takes.
+ */
+LLVMValueRef emit_chain(Emit *e, const Step *s, int n);
+int chain_pointers(const Step *s, int n);
+
 #endif

@@ -2,7 +2,7 @@
  * buffers.c -- lifetimes to offsets in one arena.
  *
  * Time counts kernels and copies in the order they run, a loop's beginning
- * and end included. Memory touched inside a loop and before it lives to the
+ * and end included; the kernels of a chain run at one time. Memory touched inside a loop and before it lives to the
  * loop's end; what the set-up part leaves to the rest lives always. Shared
  * buffers lie at arena + offset; per-example ones at arena + shared_bytes +
  * n * offset, since n is known only when running.
@@ -47,7 +47,8 @@ static void walk_steps(Times *t, const Steps *s)
 {
     for (int i = 0; i < s->list.n; i++) {
         const Step *st = &s->list.at[i];
-        int begin = ++t->now;
+        bool on = i && st->chain && st->chain == s->list.at[i - 1].chain;
+        int begin = on ? t->now : ++t->now;
 
         t->setup = st->setup;
         switch (st->kind) {

@@ -267,8 +267,10 @@ Kernel *kernel_make(Lower *lo, Val root)
     estimate(k, w.before, w.after);
     if (k->kind == KERNEL_CONTRACT)
         k->sched = schedule_choose(k, lo->opt);
-    if (wino_is_core(k->core->op))
+    else if (wino_is_core(k->core->op))
         k->sched = wino_schedule(k, lo->opt);
+    else
+        k->sched.sparse = lo->opt->finite;
     k->tasks = k->sched.tasks > 0     ? k->sched.tasks
                : root->type.batched ? 0
                                     : shared_tasks(k);

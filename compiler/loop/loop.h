@@ -72,7 +72,8 @@ typedef struct Schedule {
     int outside;   // row axes outside the loop over panels: the first ones
     int64_t blocks; // of tiles along a row, each a task of its own
     int64_t parts; // > 1: an example is this many tasks, cut along row axis 1
-    bool sparse;   // a tile of one row leaves out zeros of A (finite values)
+    bool sparse;   // a tile of one row leaves out zeros of A (finite values);
+                   // of a nest: 0 x is 0
     int kb;        // the reduction axis cut into blocks of kc
     Pack pack;     // how a block of B comes to rows of nr vectors
     int64_t group; // examples of a task, if more than one
@@ -144,6 +145,14 @@ typedef struct Kernel {
     double flops_example, flops_call, bytes_example, bytes_call;
 } Kernel;
 
+/* Neighbouring kernels that take a few examples at a time through all of them,
+ * where there are more examples than that. See chain.c. */
+typedef struct Chain {
+    int64_t few;
+    Buffer **local; // [nlocal] storage that only they touch, one after another
+    int nlocal;
+} Chain;
+
 typedef enum { STEP_KERNEL, STEP_LOOP, STEP_COPY } StepKind;
 typedef struct Step Step;
 typedef struct Steps {
@@ -153,6 +162,7 @@ struct Step {
     StepKind kind;
     bool setup;          // in the set-up part
     Kernel *kernel;      // KERNEL
+    Chain *chain;        // KERNEL: the same one in each of its steps, or NULL
     Loop *loop;          // LOOP
     Buffer *count;       // LOOP: i32 scalar, or NULL: trip
     int64_t trip;

@@ -256,6 +256,7 @@ Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt)
     order_region(&lo, NULL, &p->steps);
     p->kernel.n = 0;
     number_kernels(p, &p->steps);
+    chains_choose(p);
     loop_place_buffers(p);
     arena_free(tmp);
     if (!loop_verify(p, err, sizeof err))

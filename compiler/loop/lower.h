@@ -97,4 +97,7 @@ Kernel *kernel_make(Lower *lo, Val root);
 /* order.c: the steps of one region (NULL: the top level). */
 void order_region(Lower *lo, Loop *region, Steps *out);
 
+/* chain.c: of all steps, before their buffers are placed. */
+void chains_choose(Program *p);
+
 #endif

@@ -121,6 +121,21 @@ static bool make_last(Region *r, int item, Val old)
     return true;
 }
 
+static void place_item(Region *r, int item);
+
+/* The places of maxima are needed in the gradient, and small; what they are
+ * found in is large, and near when `item` has just made it. */
+static void place_next(Region *r, int item)
+{
+    for (int i = 0; i < r->item.n; i++) {
+        Item *it = &r->item.at[i];
+
+        if (it->step.kernel && it->step.kernel->core->op == OP_pool_place &&
+            it->after.n == 1 && it->after.at[0] == item)
+            place_item(r, i);
+    }
+}
+
 static void place_item(Region *r, int item)
 {
     Item *it = &r->item.at[item];
@@ -131,6 +146,7 @@ static void place_item(Region *r, int item)
     for (int i = 0; i < it->after.n; i++)
         place_item(r, it->after.at[i]);
     VEC_PUSH(r->lo->tmp, &r->done, it->step);
+    place_next(r, item);
 }
 
 /* --- items --------------------------------------------------------------- */

@@ -135,6 +135,11 @@ static void print_steps(FILE *out, const Steps *s, int indent)
             fprintf(out, "%*severy call\n", indent, "");
         switch (st->kind) {
         case STEP_KERNEL:
+            if (st->chain && (!i || st->chain != s->list.at[i - 1].chain))
+                fprintf(out, "%*schain of %lld examples at a time:\n",
+                        indent + 2, "", (long long)st->chain->few);
+            if (i && !st->chain && s->list.at[i - 1].chain)
+                fprintf(out, "%*send of chain\n", indent + 2, "");
             print_kernel(out, st->kernel, indent + 2);
             break;
         case STEP_COPY:

@@ -436,7 +436,7 @@ static void time_one(const char *name, Val v, int64_t batch, const char *cpu,
         if (v->nsrc == 3)
             make_pooled(k->k.read[i], buf[1 + i],
                         shape_size(t.shape) * (t.batched ? batch : 1));
-        for (int64_t j = 0; c->sparse && i == 0 && j < shape_size(t.shape);
+        for (int64_t j = 0; c->sparse && v->nsrc == 2 && i == 0 && j < shape_size(t.shape);
              j++)
             if (((float *)buf[1 + i])[j] < 0)
                 ((float *)buf[1 + i])[j] = 0;
@@ -508,7 +508,8 @@ int main(int argc, char **argv)
         Graph *g = graph_new(a);
         const int64_t *x = rows[i].arg;
 
-        change.sparse = strstr(rows[i].name, "half zeros") != NULL;
+        change.sparse = strstr(rows[i].name, "half zeros") ||
+                        strstr(rows[i].name, "pooled");
         if (wanted(rows[i].name, argv + at, argc - at))
             time_one(rows[i].name,
                      rows[i].make(g, x[0], x[1], x[2], x[3]), rows[i].batch,

@@ -88,6 +88,8 @@ TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
     if (t->k.kind == KERNEL_CONTRACT) {
         t->k.sched = s ? *s : schedule_choose(&t->k, &e.opt);
         t->k.tasks = t->k.sched.tasks;
+    } else if (s) {
+        t->k.sched = *s;
     }
     if (wino_is_core(core->op)) {
         t->k.sched = s ? *s : wino_schedule(&t->k, &e.opt);

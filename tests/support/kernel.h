@@ -25,7 +25,7 @@ const char *test_cpu(const char *cpu);
  * it cannot be compiled. */
 TestKernel *test_kernel(Arena *a, Val root, Val core, const char *cpu,
                         int level);
-/* The same with the schedule given (NULL: chosen). */
+/* The same with the schedule given (NULL: chosen, for any values). */
 TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
                            int level, const Schedule *s);
 int64_t test_kernel_tasks(const TestKernel *t, int64_t n); // to call fn with
