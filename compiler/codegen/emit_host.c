@@ -130,6 +130,9 @@ static LLVMValueRef runs_as_one(Host *h, const Chain *c)
     many = LLVMBuildAnd(e->b, many, alone, "");
     alone = LOAD_FIELD(e, h->call, e->ptr, kernel_ns);
     alone = LLVMBuildNot(e->b, host_is_set(e, alone), "");
+    many = LLVMBuildAnd(e->b, many, alone, "");
+    alone = LOAD_FIELD(e, h->call, e->ptr, kernel_runs);
+    alone = LLVMBuildNot(e->b, host_is_set(e, alone), "");
     return LLVMBuildAnd(e->b, many, alone, "");
 }
 

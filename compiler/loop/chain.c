@@ -24,6 +24,8 @@ static bool prepares(const Kernel *k)
     Contract c;
     const Schedule *s = &k->sched;
 
+    if (wino_is_core(k->core->op)) // works on groups of its own
+        return true;
     if (k->core->op == OP_conv_dx_pooled) // lays out its weights
         return k->core->type.shape.dim[2] < FEW_CHANNELS;
     if (k->kind != KERNEL_CONTRACT)
