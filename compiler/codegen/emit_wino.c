@@ -11,20 +11,7 @@
  */
 #include "codegen/wino.h"
 
-enum { SMALL_TILE = 4, SHORT = 8 };
-
-typedef struct Conv {
-    Winograd w;
-    V x, u;
-    Panel v;         // of the group
-    V m;             // M: [points][work][WINO_PANEL]
-    int64_t m_point; // distance of points in it
-    V stage;         // outputs of a tile, where they are stored in a loop
-    V first, examples; // of the group
-    V top, rows;     // rows of tiles: the first, their number
-    V count;         // tiles
-    V panel;
-} Conv;
+enum { SHORT = 8 };
 
 V wino_frame(Winograd *w, int64_t elements)
 {
@@ -66,14 +53,14 @@ void wino_open(Winograd *w, Nest *n, Shape x, Shape y)
     wino_save(w, LLVMConstNull(emit_type(w->e, w->dt, w->lanes)), w->zeros);
 }
 
-/* --- tiles ----------------------------------------------------------------- */
+/* --- tiles ---------------------------------------------------------------- */
 
 typedef struct Spot { // of a tile
     V example, i, j; // row and column of tiles
     V row;           // in the group
 } Spot;
 
-static void each_tile(Conv *c, void (*run)(Conv *c, const Spot *p))
+static void each_tile(WinoConv *c, void (*run)(WinoConv *c, const Spot *p))
 {
     Winograd *w = &c->w;
     Nest *n = w->n;
@@ -92,161 +79,51 @@ static void each_tile(Conv *c, void (*run)(Conv *c, const Spot *p))
     emit_loop_end(w->e, &e);
 }
 
-static void transform(Conv *c, const Square *q, V block, V row, int width)
+static void tile_in(WinoConv *c, const Spot *p)
 {
     Winograd *w = &c->w;
     V d[WINO_MAX * WINO_MAX], v[WINO_MAX * WINO_MAX];
-
-    wino_square(w, q, w->f.t, wino_mul(w, block, w->lanes), width, d);
-    wino_both(w, &w->f.bt, w->f.t, w->f.t, false, d, v);
-    wino_spread(w, &c->v, block, row, v);
-}
-
-static void tile_in(Conv *c, const Spot *p)
-{
-    Winograd *w = &c->w;
-    int64_t m = w->f.m, blocks = w->C / w->lanes;
+    int64_t m = w->f.m;
     bool batched = w->n->core->src[0]->type.batched;
     Square q = {.image = c->x, .height = w->H, .width = w->W,
                 .channels = w->C, .row_lo = -w->d.ph_lo, .col_lo = -w->d.pw_lo,
                 .row_hi = (w->th - 1) * m - w->d.ph_lo,
                 .col_hi = (w->tw - 1) * m - w->d.pw_lo};
-    EmitLoop l;
 
     if (batched)
         q.image = wino_at(w, c->x, wino_mul(w, p->example,
                                             w->H * w->W * w->C));
     q.row = wino_add(w, wino_mul(w, p->i, m), emit_int(w->e, -w->d.ph_lo));
     q.col = wino_add(w, wino_mul(w, p->j, m), emit_int(w->e, -w->d.pw_lo));
+    wino_square(w, &q, w->f.t, wino_mul(w, c->block, w->lanes), c->width, d);
+    wino_both(w, &w->f.bt, w->f.t, w->f.t, false, d, v);
+    wino_spread(w, &c->v, c->block, p->row, v);
+}
+
+/* Tiles below each other are neighbours in V: they come last, so that the
+ * pages written stay the same. */
+static void group_in(WinoConv *c)
+{
+    Winograd *w = &c->w;
+    int64_t blocks = w->C / w->lanes;
+    EmitLoop l;
+
     if (blocks) {
         l = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, blocks), "block");
         l.unroll_off = true;
-        transform(c, &q, l.i, p->row, w->lanes);
+        c->block = l.i;
+        c->width = w->lanes;
+        each_tile(c, tile_in);
         emit_loop_end(w->e, &l);
     }
-    if (w->C % w->lanes)
-        transform(c, &q, emit_int(w->e, blocks), p->row,
-                  (int)(w->C % w->lanes));
-}
-
-/* --- the product ----------------------------------------------------------- */
-
-enum { ACC_MAX = 32 };
-
-typedef struct Product {
-    Conv *c;
-    int mr, nr;
-    V a, b; // first row of V, first column of U
-    V acc[ACC_MAX];
-} Product;
-
-static void step(Product *p, V a, V b, int64_t k)
-{
-    Winograd *w = &p->c->w;
-    V col[8], x;
-
-    for (int j = 0; j < p->nr; j++)
-        col[j] = wino_load(w, wino_at(w, b, emit_int(w->e, k * WINO_PANEL +
-                                                               j * w->lanes)),
-                           w->lanes);
-    for (int i = 0; i < p->mr; i++) {
-        x = LLVMBuildLoad2(w->e->b, w->elem,
-                           wino_at(w, a, emit_int(w->e, i * w->lanes + k)),
-                           "");
-        x = emit_splat(w->e, x, w->lanes);
-        for (int j = 0; j < p->nr; j++)
-            p->acc[i * p->nr + j] = vec_fma(w->e, x, col[j],
-                                            p->acc[i * p->nr + j]);
+    if (w->C % w->lanes) {
+        c->block = emit_int(w->e, blocks);
+        c->width = (int)(w->C % w->lanes);
+        each_tile(c, tile_in);
     }
 }
 
-/* Steps k .. k + by of the sum over channels; k / lanes is their block. */
-static void steps(Product *p, V k, int64_t by)
-{
-    Winograd *w = &p->c->w;
-    LLVMBuilderRef b = w->e->b;
-    V block = LLVMBuildSDiv(b, k, emit_int(w->e, w->lanes), "");
-    V lane = LLVMBuildSRem(b, k, emit_int(w->e, w->lanes), "");
-    V a = wino_add(w, wino_mul(w, block, p->c->v.rows * w->lanes), lane);
-    V from = wino_at(w, p->b, wino_mul(w, k, WINO_PANEL));
-
-    a = wino_at(w, p->a, a);
-    for (int64_t u = 0; u < by; u++)
-        step(p, a, from, u);
-}
-
-/* A register tile: mr rows from `row`, nr vectors. */
-static void product_tile(Conv *c, int mr, V point, V row, int column)
-{
-    Winograd *w = &c->w;
-    Product p = {.c = c, .mr = mr, .nr = w->s->nr};
-    int64_t u = w->s->unroll, main = w->C / u * u;
-    int n = p.mr * p.nr;
-    EmitLoop l;
-    V at;
-
-    at = wino_add(w, wino_mul(w, point, c->v.point),
-                  wino_mul(w, row, w->lanes));
-    p.a = wino_at(w, c->v.at, at);
-    at = wino_add(w, wino_mul(w, c->panel, w->points), point);
-    p.b = wino_at(w, c->u, wino_add(w, wino_mul(w, at, w->C * WINO_PANEL),
-                                    emit_int(w->e, column)));
-    for (int i = 0; i < n; i++)
-        p.acc[i] = LLVMConstNull(emit_type(w->e, w->dt, w->lanes));
-    if (main) {
-        l = emit_loop(w->e, w->n->k->fn, emit_int(w->e, 0),
-                      emit_int(w->e, main), u, "k");
-        l.unroll_off = true;
-        for (int i = 0; i < n; i++)
-            p.acc[i] = emit_loop_carry(w->e, &l, p.acc[i]);
-        steps(&p, l.i, u);
-        for (int i = 0; i < n; i++)
-            emit_loop_next(&l, i, p.acc[i]);
-        emit_loop_end(w->e, &l);
-        for (int i = 0; i < n; i++)
-            p.acc[i] = l.carry[i];
-    }
-    for (int64_t k = main; k < w->C; k++)
-        steps(&p, emit_int(w->e, k), 1);
-    at = wino_add(w, wino_mul(w, point, c->m_point),
-                  wino_mul(w, row, WINO_PANEL));
-    at = wino_at(w, c->m, wino_add(w, at, emit_int(w->e, column)));
-    for (int i = 0; i < n; i++)
-        wino_save(w, p.acc[i],
-                  wino_at(w, at, emit_int(w->e, i / p.nr * WINO_PANEL +
-                                                    i % p.nr * w->lanes)));
-}
-
-/* Rows in full tiles, what is left in small ones. */
-static void product_rows(Conv *c, V point, int column)
-{
-    Winograd *w = &c->w;
-    int mr = w->s->mr;
-    V full = LLVMBuildSDiv(w->e->b, c->count, emit_int(w->e, mr), "");
-    EmitLoop l = nest_loop(w->n, emit_int(w->e, 0), full, "tile");
-
-    l.unroll_off = true;
-    product_tile(c, mr, point, wino_mul(w, l.i, mr), column);
-    emit_loop_end(w->e, &l);
-    l = emit_loop(w->e, w->n->k->fn, wino_mul(w, full, mr), c->count,
-                  SMALL_TILE, "rest");
-    l.unroll_off = true;
-    product_tile(c, SMALL_TILE, point, l.i, column);
-    emit_loop_end(w->e, &l);
-}
-
-static void product(Conv *c)
-{
-    Winograd *w = &c->w;
-    EmitLoop l = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, w->points),
-                           "point");
-
-    for (int col = 0; col < WINO_PANEL; col += w->s->nr * w->lanes)
-        product_rows(c, l.i, col);
-    emit_loop_end(w->e, &l);
-}
-
-/* --- back ------------------------------------------------------------------ */
+/* --- back ----------------------------------------------------------------- */
 
 static int count_nodes(const Kernel *k, Val v, int most)
 {
@@ -261,8 +138,9 @@ static int count_nodes(const Kernel *k, Val v, int most)
     return n;
 }
 
-/* The first `width` lanes of x to output (h, q), channel o, in powers of two. */
-static void put(Conv *c, V x, V h, V q, V o, int width)
+/* The first `width` lanes of x to output (h, q), channel o; a part of a vector
+ * in powers of two. */
+static void put(WinoConv *c, V x, V h, V q, V o, int width)
 {
     Winograd *w = &c->w;
     Nest *n = w->n;
@@ -289,7 +167,7 @@ static V at_most(Winograd *w, V x, int64_t n)
 
 /* Outputs laid down and stored in loops: only those inside, and the code of
  * the epilogue is there once. */
-static void put_staged(Conv *c, const V *y, V h, V q, V o, int width)
+static void put_staged(WinoConv *c, const V *y, V h, V q, V o, int width)
 {
     Winograd *w = &c->w;
     int m = w->f.m;
@@ -311,7 +189,7 @@ static void put_staged(Conv *c, const V *y, V h, V q, V o, int width)
     emit_loop_end(w->e, &a);
 }
 
-static void vector_out(Conv *c, const Spot *p, V lane, int width)
+static void vector_out(WinoConv *c, const Spot *p, V lane, int width)
 {
     Winograd *w = &c->w;
     V x[WINO_MAX * WINO_MAX], y[WINO_MAX * WINO_MAX], at, h, q, o;
@@ -336,7 +214,7 @@ static void vector_out(Conv *c, const Spot *p, V lane, int width)
             wino_add(w, q, emit_int(w->e, i % m)), o, width);
 }
 
-static void tile_out(Conv *c, const Spot *p)
+static void tile_out(WinoConv *c, const Spot *p)
 {
     Winograd *w = &c->w;
     int64_t O = w->d.O;
@@ -364,10 +242,10 @@ static void tile_out(Conv *c, const Spot *p)
     }
 }
 
-/* --- tasks ----------------------------------------------------------------- */
+/* --- tasks ---------------------------------------------------------------- */
 
 /* Task x = (examples, rows of tiles, panel), row-major. */
-static void place_group(Conv *c, V x, V *panel)
+static void place_group(WinoConv *c, V x, V *panel)
 {
     Winograd *w = &c->w;
     LLVMBuilderRef b = w->e->b;
@@ -389,7 +267,7 @@ static void place_group(Conv *c, V x, V *panel)
     c->panel = *panel;
 }
 
-static void task(Conv *c, V x)
+static void task(WinoConv *c, V x)
 {
     Winograd *w = &c->w;
     LLVMBuilderRef b = w->e->b;
@@ -404,16 +282,16 @@ static void task(Conv *c, V x)
         LLVMBuildICmp(b, LLVMIntEQ, x, w->n->k->lo, ""), "");
     LLVMBuildCondBr(b, is_new, fresh, after);
     LLVMPositionBuilderAtEnd(b, fresh);
-    each_tile(c, tile_in);
+    group_in(c);
     LLVMBuildBr(b, after);
     LLVMPositionBuilderAtEnd(b, after);
-    product(c);
+    wino_product(c);
     each_tile(c, tile_out);
 }
 
 void nest_conv_wino(Nest *n)
 {
-    Conv c = {.stage = NULL};
+    WinoConv c = {.stage = NULL};
     Winograd *w = &c.w;
     int64_t blocks;
     EmitLoop l;

@@ -38,11 +38,14 @@ static V channels(Winograd *w, V from, int64_t total, int64_t most)
                    most);
 }
 
-/* --- transforms ------------------------------------------------------------ */
+/* --- transforms ----------------------------------------------------------- */
 
 typedef struct Side { // x or dy
+    Val v;
+    V base;
     const Panel *to;
-    Square q;
+    Square q;        // all but where it lies
+    int64_t row, col; // of the square of tile (0, 0)
     int side;        // of a square
     WinoMatrix *m;
     bool across;
@@ -50,7 +53,33 @@ typedef struct Side { // x or dy
     int64_t total, most;
 } Side;
 
-static void move(Weights *k, Side *s, V block, V row, int width)
+static Side side_x(Weights *k)
+{
+    Winograd *w = &k->w;
+    int64_t i_hi = (w->th - 1) * w->f.m, j_hi = (w->tw - 1) * w->f.m;
+
+    return (Side){.v = w->n->core->src[0], .base = k->x, .to = &k->v,
+                  .side = w->f.t, .m = &w->f.bt, .from = k->c0,
+                  .row = -w->d.ph_lo, .col = -w->d.pw_lo,
+                  .total = w->C, .most = w->s->mc,
+                  .q = {.height = w->H, .width = w->W, .channels = w->C,
+                        .row_lo = -w->d.ph_lo, .row_hi = i_hi - w->d.ph_lo,
+                        .col_lo = -w->d.pw_lo, .col_hi = j_hi - w->d.pw_lo}};
+}
+
+static Side side_y(Weights *k)
+{
+    Winograd *w = &k->w;
+
+    return (Side){.v = w->n->core->src[1], .base = k->dy, .to = &k->d,
+                  .side = w->f.m, .m = &w->f.at, .across = true,
+                  .from = k->o0, .total = w->d.O, .most = w->s->nc,
+                  .q = {.height = w->Ho, .width = w->Wo, .channels = w->d.O,
+                        .row_hi = (w->th - 1) * w->f.m,
+                        .col_hi = (w->tw - 1) * w->f.m}};
+}
+
+static void block_in(Weights *k, Side *s, V block, V row, int width)
 {
     Winograd *w = &k->w;
     V x[WINO_MAX * WINO_MAX], y[WINO_MAX * WINO_MAX];
@@ -62,7 +91,7 @@ static void move(Weights *k, Side *s, V block, V row, int width)
 }
 
 /* All channels of the task at the square. */
-static void move_channels(Weights *k, Side *s, V row)
+static void channels_in(Weights *k, Side *s, V row)
 {
     Winograd *w = &k->w;
     int64_t rest = s->total % w->lanes;
@@ -72,7 +101,7 @@ static void move_channels(Weights *k, Side *s, V row)
     full = LLVMBuildSDiv(w->e->b, n, emit_int(w->e, w->lanes), "");
     l = nest_loop(w->n, emit_int(w->e, 0), full, "block");
     l.unroll_off = true;
-    move(k, s, l.i, row, w->lanes);
+    block_in(k, s, l.i, row, w->lanes);
     emit_loop_end(w->e, &l);
     if (!rest)
         return;
@@ -80,59 +109,37 @@ static void move_channels(Weights *k, Side *s, V row)
     part = wino_add(w, full, at_most(w, part, 1));
     l = nest_loop(w->n, full, part, "part");
     l.unroll_off = true;
-    move(k, s, l.i, row, (int)rest);
+    block_in(k, s, l.i, row, (int)rest);
     emit_loop_end(w->e, &l);
 }
 
-static V image(Winograd *w, V base, Val v, V example)
-{
-    if (!v->type.batched)
-        return base;
-    return wino_at(w, base, wino_mul(w, example, shape_size(v->type.shape)));
-}
-
-static void tile_in(Weights *k, V example, V i, V j, V row)
+/* Every tile of the group. Channels of a pixel, neighbours in memory, come
+ * last. */
+static void side_in(Weights *k, Side s)
 {
     Winograd *w = &k->w;
-    int64_t m = w->f.m, i_hi = (w->th - 1) * m, j_hi = (w->tw - 1) * m;
-    Val core = w->n->core;
-    Side x = {.to = &k->v, .side = w->f.t, .m = &w->f.bt, .from = k->c0,
-              .total = w->C, .most = w->s->mc};
-    Side y = {.to = &k->d, .side = w->f.m, .m = &w->f.at, .across = true,
-              .from = k->o0, .total = w->d.O, .most = w->s->nc};
-
-    i = wino_mul(w, i, m);
-    j = wino_mul(w, j, m);
-    x.q = (Square){.image = image(w, k->x, core->src[0], example),
-                   .row = wino_add(w, i, emit_int(w->e, -w->d.ph_lo)),
-                   .col = wino_add(w, j, emit_int(w->e, -w->d.pw_lo)),
-                   .height = w->H, .width = w->W, .channels = w->C,
-                   .row_lo = -w->d.ph_lo, .row_hi = i_hi - w->d.ph_lo,
-                   .col_lo = -w->d.pw_lo, .col_hi = j_hi - w->d.pw_lo};
-    y.q = (Square){.image = image(w, k->dy, core->src[1], example),
-                   .row = i, .col = j, .height = w->Ho, .width = w->Wo,
-                   .channels = w->d.O, .row_hi = i_hi, .col_hi = j_hi};
-    move_channels(k, &x, row);
-    move_channels(k, &y, row);
-}
-
-static void group_in(Weights *k)
-{
-    Winograd *w = &k->w;
-    V zero = emit_int(w->e, 0), row;
+    V zero = emit_int(w->e, 0), row, example;
     EmitLoop e = nest_loop(w->n, zero, k->examples, "image");
     EmitLoop i = nest_loop(w->n, zero, k->rows, "i");
     EmitLoop j = nest_loop(w->n, zero, emit_int(w->e, w->tw), "j");
 
     row = wino_add(w, LLVMBuildNSWMul(w->e->b, e.i, k->rows, ""), i.i);
     row = wino_add(w, wino_mul(w, row, w->tw), j.i);
-    tile_in(k, wino_add(w, k->first, e.i), wino_add(w, k->top, i.i), j.i, row);
+    example = wino_add(w, k->first, e.i);
+    s.q.image = s.base;
+    if (s.v->type.batched)
+        s.q.image = wino_at(w, s.base,
+                            wino_mul(w, example, shape_size(s.v->type.shape)));
+    s.q.row = wino_mul(w, wino_add(w, k->top, i.i), w->f.m);
+    s.q.row = wino_add(w, s.q.row, emit_int(w->e, s.row));
+    s.q.col = wino_add(w, wino_mul(w, j.i, w->f.m), emit_int(w->e, s.col));
+    channels_in(k, &s, row);
     emit_loop_end(w->e, &j);
     emit_loop_end(w->e, &i);
     emit_loop_end(w->e, &e);
 }
 
-/* --- the product ----------------------------------------------------------- */
+/* --- the product ---------------------------------------------------------- */
 
 enum { ACC_MAX = 32 };
 
@@ -230,7 +237,7 @@ static void product(Weights *k)
     emit_loop_end(w->e, &t);
 }
 
-/* --- groups ---------------------------------------------------------------- */
+/* --- groups --------------------------------------------------------------- */
 
 static void group(Weights *k, V first, V top)
 {
@@ -248,11 +255,12 @@ static void group(Weights *k, V first, V top)
     k->count = wino_mul(w, k->count, w->tw);
     k->fresh = LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntEQ, first, zero, ""),
                             LLVMBuildICmp(b, LLVMIntEQ, top, zero, ""), "");
-    group_in(k);
+    side_in(k, side_x(k));
+    side_in(k, side_y(k));
     product(k);
 }
 
-/* --- back ------------------------------------------------------------------ */
+/* --- back ----------------------------------------------------------------- */
 
 /* x to dW[r, s, c, o ..], `width` lanes in powers of two. */
 static void put(Weights *k, V x, int tap, V c, V o, int width)

@@ -50,6 +50,17 @@ void wino_save(Winograd *w, V x, V at)
     LLVMSetAlignment(LLVMBuildStore(w->e->b, x, at), (unsigned)w->size);
 }
 
+void wino_fetch(Winograd *w, V at, bool write)
+{
+    const char *name = "llvm.prefetch";
+    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+    V fn = LLVMGetIntrinsicDeclaration(w->e->m, id, &w->e->ptr, 1);
+    V arg[4] = {at, LLVMConstInt(w->e->i32, write, 0),
+                LLVMConstInt(w->e->i32, 2, 0), LLVMConstInt(w->e->i32, 1, 0)};
+
+    LLVMBuildCall2(w->e->b, LLVMGlobalGetValueType(fn), fn, arg, 4, "");
+}
+
 V wino_part(Winograd *w, V x, int from, int n)
 {
     V index[64];
@@ -211,7 +222,7 @@ void wino_both(Winograd *w, WinoMatrix *m, int out, int in, bool across,
         wino_times(w, m, out, in, across, half + i * in, y + i * out);
 }
 
-/* --- squares --------------------------------------------------------------- */
+/* --- squares -------------------------------------------------------------- */
 
 /* Is place x + k, x in lo .. hi, inside 0 .. n - 1? NULL: always. */
 static V inside(Winograd *w, V x, int k, int64_t lo, int64_t hi, int64_t n)

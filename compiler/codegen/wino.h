@@ -27,6 +27,8 @@ typedef struct Panel {
     int64_t rows, point; // rows of a block; distance of points
 } Panel;
 
+enum { WINO_LINE = 64 }; // bytes
+
 /* Where a square of values lies in an image [height, width, channels]. */
 typedef struct Square {
     V image;      // the example's first element
@@ -35,12 +37,29 @@ typedef struct Square {
     int64_t row_lo, row_hi, col_lo, col_hi; // bounds of row and col
 } Square;
 
+/* A convolution, and where its task stands. */
+typedef struct WinoConv {
+    Winograd w;
+    V x, u;
+    Panel v;         // of the group
+    V m;             // M: [points][work][WINO_PANEL]
+    int64_t m_point; // distance of points in it
+    V stage;         // outputs of a tile, where they are stored in a loop
+    V first, examples; // of the group
+    V top, rows;     // rows of tiles: the first, their number
+    V count;         // tiles
+    V panel;
+    V block;         // of channels of x, of so many
+    int width;
+} WinoConv;
+
 /* emit_wino_move.c */
 V wino_at(Winograd *w, V base, V index);     // address of an element
 V wino_mul(Winograd *w, V x, int64_t c);
 V wino_add(Winograd *w, V x, V y);
 V wino_load(Winograd *w, V at, int width);   // zeros past width
 void wino_save(Winograd *w, V x, V at);
+void wino_fetch(Winograd *w, V at, bool write); // to the second-level cache
 V wino_part(Winograd *w, V x, int from, int n); // n lanes
 /* y = M x, M rows x cols (or its transpose, if `across`), of vectors. */
 typedef double WinoMatrix[WINO_MAX][WINO_MAX];
@@ -54,6 +73,9 @@ void wino_both(Winograd *w, WinoMatrix *m, int out, int in, bool across,
                const V *x, V *y);
 /* Stores points vectors at row `row` of block `block` of p. */
 void wino_spread(Winograd *w, const Panel *p, V block, V row, const V *x);
+
+/* emit_wino_product.c: M = V U of the task's panel. */
+void wino_product(WinoConv *c);
 
 /* emit_wino.c, emit_wino_w.c, emit_wino_dw.c */
 void nest_conv_wino(Nest *n);

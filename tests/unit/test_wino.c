@@ -131,7 +131,7 @@ static int64_t count(const Tensor *t)
     return t->batch * shape_size(t->type.shape);
 }
 
-/* --- tests ----------------------------------------------------------------- */
+/* --- tests ---------------------------------------------------------------- */
 
 static const Net variants[] = {
     {.H = 6, .C = 5, .R = 3, .O = 3, .m = 2}, {.H = 9, .C = 3, .R = 3, .O = 4,

@@ -1,0 +1,162 @@
+/*
+ * emit_wino_product.c -- M[t] = V[t] U[t] for every point t: register tiles of
+ * mr rows (tiles of the image) and nr vectors of outputs.
+ */
+#include "codegen/wino.h"
+
+enum { ACC_MAX = 32, SMALL_TILE = 4,
+       FETCHED = 16 * 1024 }; // bytes of a result that is not near anyway
+
+typedef struct Product {
+    WinoConv *c;
+    int mr, nr;
+    V a, b; // first row of V, first column of U
+    V acc[ACC_MAX];
+} Product;
+
+static void step(Product *p, V a, V b, int64_t k)
+{
+    Winograd *w = &p->c->w;
+    V col[8], x;
+
+    for (int j = 0; j < p->nr; j++)
+        col[j] = wino_load(w, wino_at(w, b, emit_int(w->e, k * WINO_PANEL +
+                                                               j * w->lanes)),
+                           w->lanes);
+    for (int i = 0; i < p->mr; i++) {
+        x = LLVMBuildLoad2(w->e->b, w->elem,
+                           wino_at(w, a, emit_int(w->e, i * w->lanes + k)),
+                           "");
+        x = emit_splat(w->e, x, w->lanes);
+        for (int j = 0; j < p->nr; j++)
+            p->acc[i * p->nr + j] = vec_fma(w->e, x, col[j],
+                                            p->acc[i * p->nr + j]);
+    }
+}
+
+/* Steps k .. k + by of the sum over channels; k / lanes is their block. */
+static void steps(Product *p, V k, int64_t by)
+{
+    Winograd *w = &p->c->w;
+    LLVMBuilderRef b = w->e->b;
+    V block = LLVMBuildSDiv(b, k, emit_int(w->e, w->lanes), "");
+    V lane = LLVMBuildSRem(b, k, emit_int(w->e, w->lanes), "");
+    V a = wino_add(w, wino_mul(w, block, p->c->v.rows * w->lanes), lane);
+    V from = wino_at(w, p->b, wino_mul(w, k, WINO_PANEL));
+
+    a = wino_at(w, p->a, a);
+    for (int64_t u = 0; u < by; u++)
+        step(p, a, from, u);
+}
+
+/* A register tile: mr rows from `row`, nr vectors. */
+static void product_tile(WinoConv *c, int mr, V point, V row, int column)
+{
+    Winograd *w = &c->w;
+    Product p = {.c = c, .mr = mr, .nr = w->s->nr};
+    int64_t u = w->s->unroll, main = w->C / u * u;
+    int n = p.mr * p.nr;
+    EmitLoop l;
+    V at;
+
+    at = wino_add(w, wino_mul(w, point, c->v.point),
+                  wino_mul(w, row, w->lanes));
+    p.a = wino_at(w, c->v.at, at);
+    at = wino_add(w, wino_mul(w, c->panel, w->points), point);
+    p.b = wino_at(w, c->u, wino_add(w, wino_mul(w, at, w->C * WINO_PANEL),
+                                    emit_int(w->e, column)));
+    for (int i = 0; i < n; i++)
+        p.acc[i] = LLVMConstNull(emit_type(w->e, w->dt, w->lanes));
+    if (main) {
+        l = emit_loop(w->e, w->n->k->fn, emit_int(w->e, 0),
+                      emit_int(w->e, main), u, "k");
+        l.unroll_off = true;
+        for (int i = 0; i < n; i++)
+            p.acc[i] = emit_loop_carry(w->e, &l, p.acc[i]);
+        steps(&p, l.i, u);
+        for (int i = 0; i < n; i++)
+            emit_loop_next(&l, i, p.acc[i]);
+        emit_loop_end(w->e, &l);
+        for (int i = 0; i < n; i++)
+            p.acc[i] = l.carry[i];
+    }
+    for (int64_t k = main; k < w->C; k++)
+        steps(&p, emit_int(w->e, k), 1);
+    at = wino_add(w, wino_mul(w, point, c->m_point),
+                  wino_mul(w, row, WINO_PANEL));
+    at = wino_at(w, c->m, wino_add(w, at, emit_int(w->e, column)));
+    for (int i = 0; i < n; i++)
+        wino_save(w, p.acc[i],
+                  wino_at(w, at, emit_int(w->e, i / p.nr * WINO_PANEL +
+                                                    i % p.nr * w->lanes)));
+}
+
+/* Rows in full tiles, what is left in small ones. */
+static void product_rows(WinoConv *c, V point, int column)
+{
+    Winograd *w = &c->w;
+    int mr = w->s->mr;
+    V full = LLVMBuildSDiv(w->e->b, c->count, emit_int(w->e, mr), "");
+    EmitLoop l = nest_loop(w->n, emit_int(w->e, 0), full, "tile");
+
+    l.unroll_off = true;
+    product_tile(c, mr, point, wino_mul(w, l.i, mr), column);
+    emit_loop_end(w->e, &l);
+    l = emit_loop(w->e, w->n->k->fn, wino_mul(w, full, mr), c->count,
+                  SMALL_TILE, "rest");
+    l.unroll_off = true;
+    product_tile(c, SMALL_TILE, point, l.i, column);
+    emit_loop_end(w->e, &l);
+}
+
+/* While a point is multiplied, its share of the next group's x is fetched, and
+ * of where this panel's y goes. */
+static void fetch_share(WinoConv *c, V point)
+{
+    Winograd *w = &c->w;
+    int64_t line = WINO_LINE / w->size, m = w->f.m, rows = w->s->tiles * m;
+    int64_t panels = (w->d.O + WINO_PANEL - 1) / WINO_PANEL;
+    int64_t slots = panels * w->points, out, each;
+    int64_t size = (rows < w->H ? rows : w->H) * w->W * w->C * w->s->group;
+    V first = wino_mul(w, c->first, w->H), at, slot;
+    EmitLoop l;
+
+    if (!w->n->core->src[0]->type.batched || w->size != 4 ||
+        w->Ho * w->Wo * w->d.O * w->size < FETCHED)
+        return;
+    slot = wino_add(w, wino_mul(w, c->panel, w->points), point);
+    each = (size / line + slots - 1) / slots;
+    first = wino_add(w, first, wino_mul(w, c->top, m));
+    at = wino_add(w, wino_mul(w, first, w->W * w->C), emit_int(w->e, size));
+    at = wino_add(w, at, wino_mul(w, slot, each * line));
+    at = wino_at(w, c->x, at);
+    l = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, each), "fetch");
+    wino_fetch(w, wino_at(w, at, wino_mul(w, l.i, line)), false);
+    emit_loop_end(w->e, &l);
+    out = (rows < w->Ho ? rows : w->Ho) * w->Wo * w->s->group;
+    each = (out + w->points - 1) / w->points;
+    first = wino_mul(w, c->first, w->Ho);
+    first = wino_add(w, first, wino_mul(w, c->top, m));
+    first = wino_add(w, wino_mul(w, first, w->Wo), wino_mul(w, point, each));
+    at = wino_add(w, wino_mul(w, first, w->d.O),
+                  wino_mul(w, c->panel, WINO_PANEL));
+    at = wino_at(w, w->n->k->dst, at);
+    l = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, each), "fetch");
+    for (int k = 0; k < WINO_PANEL / line; k++)
+        wino_fetch(w, wino_at(w, at, wino_add(w, wino_mul(w, l.i, w->d.O),
+                                              emit_int(w->e, k * line))),
+                   true);
+    emit_loop_end(w->e, &l);
+}
+
+void wino_product(WinoConv *c)
+{
+    Winograd *w = &c->w;
+    EmitLoop l = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, w->points),
+                           "point");
+
+    for (int col = 0; col < WINO_PANEL; col += w->s->nr * w->lanes)
+        product_rows(c, l.i, col);
+    fetch_share(c, l.i);
+    emit_loop_end(w->e, &l);
+}
