@@ -37,7 +37,9 @@ done
 awk -v a="$(json_row 7.json all_of_them)" -v b="$(json_row 7.json other)" \
     'BEGIN { exit !(a * a < 1e-6 && b == 1) }' || fail "another example is not every example once"
 awk -v r="$(json_row 7.json right)" 'BEGIN { exit !(r > 0.9) }' || fail "it has not learned"
-must ./jem evaluate refined --weights whole.safetensors
+must ./jem evaluate refined --weights whole.safetensors --json refined.json
+awk -v a="$(json_row refined.json off)" -v b="$(json_row refined.json steep)" \
+    'BEGIN { exit !(a != "" && a < 1e-5 && b > 0.01) }' || fail "the gradient does not go straight through"
 must ./jem sample grid --weights whole.safetensors --plots p7
 [ -s p7/jem-grid-images.png ] || fail "there is no grid"
 
