@@ -18,9 +18,11 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { SPIN_NS = 50000 };
+enum { SPIN_NS = 50000,
+       STACK = 8 << 20 }; // of each thread: kernels keep up to half of it there
 
 typedef struct Gate { // where threads wait for a counter to change
     pthread_mutex_t lock;
@@ -135,23 +137,41 @@ static void publish(RnnPool *p)
     gate_wake(&p->job);
 }
 
+/* The caller's stack may grow to STACK, as far as the system lets it. */
+static void let_stack_grow(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_STACK, &r) || r.rlim_cur == RLIM_INFINITY ||
+        r.rlim_cur >= STACK)
+        return;
+    r.rlim_cur = r.rlim_max == RLIM_INFINITY || r.rlim_max > STACK
+                     ? STACK
+                     : r.rlim_max;
+    setrlimit(RLIMIT_STACK, &r);
+}
+
 /* Signals go to the thread that made the pool: it is the one that stops the
  * run at a whole step. */
 static int start_workers(RnnPool *p, int threads)
 {
     sigset_t all, old;
+    pthread_attr_t attr;
     int n = 1;
 
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     for (; n < threads; n++) {
         Worker *w = &p->worker[n];
 
         *w = (Worker){.pool = p, .number = n};
-        if (pthread_create(&w->thread, NULL, work, w))
+        if (pthread_create(&w->thread, &attr, work, w))
             break;
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
     return n;
 }
 
@@ -162,6 +182,7 @@ RnnPool *rnn_pool_new(int threads)
 
     if (threads < 1)
         threads = 1;
+    let_stack_grow();
     gate_open(&p->job);
     gate_open(&p->done);
     p->spin_ns = threads <= cores ? SPIN_NS : 0;
