@@ -3,8 +3,8 @@
  *
  * Every kernel becomes
  *     void <name>(ptr *buf, i64 n, i64 lo, i64 hi)          (RnnKernelFn)
- * buf[0] is dst, buf[1 + i] is kernel->read[i]; n the examples of this call,
- * lo..hi the tasks to do. A wrapper loads the pointers and calls the body,
+ * buf[0] is dst, buf[1 + i] is kernel->read[i], then come kernel->beside[];
+ * n the examples of this call, lo..hi the tasks to do. A wrapper loads the pointers and calls the body,
  * whose pointer arguments are noalias.
  */
 #ifndef RNN_EMIT_H
@@ -73,6 +73,7 @@ typedef struct KernelEmit { // one kernel in the making
     LLVMValueRef fn, n, lo, hi;
     LLVMValueRef dst;   // base pointers, noalias
     LLVMValueRef *read; // [k->nread]
+    LLVMValueRef *beside; // [k->nbeside]
     // While an epilogue is emitted: the value of k->core at the current index,
     // a scalar or a vector of `lanes`; NULL otherwise.
     LLVMValueRef core;
@@ -97,6 +98,7 @@ typedef struct At {
  * else emits its op on its sources' values. bool as i1 (or <lanes x i1>). */
 LLVMValueRef emit_value(KernelEmit *k, Val v, At at);
 void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value); // to dst
+void emit_store_beside(KernelEmit *k, At at); // all that is stored in passing
 LLVMTypeRef emit_type(Emit *e, DType dt, int lanes);     // in registers
 LLVMTypeRef emit_mem_type(Emit *e, DType dt);            // bool is i8
 LLVMValueRef emit_splat(Emit *e, LLVMValueRef x, int lanes);

@@ -175,16 +175,30 @@ static LLVMValueRef load(KernelEmit *k, int read, At at)
     return x;
 }
 
-void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value)
+static void store_to(KernelEmit *k, LLVMValueRef base, Type t, At at,
+                     LLVMValueRef value)
 {
     Emit *e = k->e;
-    Type t = root->type;
-    LLVMValueRef p = emit_address(e, k->dst, t, at), s;
+    LLVMValueRef p = emit_address(e, base, t, at), s;
 
     if (t.dt == DT_bool)
         value = LLVMBuildZExt(e->b, value, widen(e->i8, at.lanes), "");
     s = LLVMBuildStore(e->b, value, p);
     LLVMSetAlignment(s, (unsigned)dtype_bytes(t.dt));
+}
+
+void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value)
+{
+    store_to(k, k->dst, root->type, at, value);
+}
+
+void emit_store_beside(KernelEmit *k, At at)
+{
+    for (int i = 0; i < k->k->nbeside; i++) {
+        Val v = k->k->beside[i]->val;
+
+        store_to(k, k->beside[i], v->type, at, emit_value(k, v, at));
+    }
 }
 
 /* --- values made once ---------------------------------------------------- */

@@ -100,6 +100,8 @@ static void host_kernel(Host *h, const Kernel *k)
     set_pointer(h, 0, address(h, k->dst));
     for (int i = 0; i < k->nread; i++)
         set_pointer(h, 1 + i, address(h, k->read[i]));
+    for (int i = 0; i < k->nbeside; i++)
+        set_pointer(h, 1 + k->nread + i, address(h, k->beside[i]));
     x[0] = h->call;
     x[1] = fn;
     x[2] = h->pointers;
@@ -417,8 +419,8 @@ static void make_room(Host *h)
     for (int i = 0; i < h->p->kernel.n; i++) {
         const Kernel *k = h->p->kernel.at[i];
 
-        if (k->nread + 1 > npointer)
-            npointer = k->nread + 1;
+        if (1 + k->nread + k->nbeside > npointer)
+            npointer = 1 + k->nread + k->nbeside;
         if (k->kind == KERNEL_CALL && k->core->nsrc > nkey)
             nkey = k->core->nsrc;
     }

@@ -101,6 +101,8 @@ static const char *key_of(Arena *tmp, const Kernel *k)
         put(&key, "%d", emit_in_place(k, k->read[i]->val));
     put(&key, ";");
     put_value(&key, k->root);
+    for (int i = 0; i < k->nbeside; i++)
+        put(&key, "b%d;", put_value(&key, k->beside[i]->val));
     return key.text;
 }
 
@@ -172,6 +174,9 @@ static LLVMValueRef make_body(Emit *e, const Kernel *k, const char *name,
         ke.read[i] = emit_in_place(k, k->read[i]->val)
                          ? ke.dst
                          : LLVMGetParam(ke.fn, at++);
+    ke.beside = NEW_N(e->a, LLVMValueRef, k->nbeside + 1);
+    for (int i = 0; i < k->nbeside; i++)
+        ke.beside[i] = LLVMGetParam(ke.fn, at++);
     ke.n = LLVMGetParam(ke.fn, at++);
     ke.lo = LLVMGetParam(ke.fn, at++);
     ke.hi = LLVMGetParam(ke.fn, at++);
@@ -193,8 +198,9 @@ static LLVMValueRef make_function(Emit *e, const Kernel *k)
 {
     const char *name = symbol(e->a, k, e->kernels->list.n);
     LLVMTypeRef type[] = {e->ptr, e->i64, e->i64, e->i64};
-    LLVMValueRef fn, body, *arg = NEW_N(e->a, LLVMValueRef, k->nread + 4);
-    int n = 1;
+    LLVMValueRef fn, body, *arg = NEW_N(e->a, LLVMValueRef,
+                                   k->nread + k->nbeside + 4);
+    int n = 1 + k->nbeside;
 
     for (int i = 0; i < k->nread; i++)
         n += !emit_in_place(k, k->read[i]->val);
@@ -205,6 +211,8 @@ static LLVMValueRef make_function(Emit *e, const Kernel *k)
     for (int i = 0; i < k->nread; i++)
         if (!emit_in_place(k, k->read[i]->val))
             arg[n++] = load_pointer(e, LLVMGetParam(fn, 0), 1 + i);
+    for (int i = 0; i < k->nbeside; i++)
+        arg[n++] = load_pointer(e, LLVMGetParam(fn, 0), 1 + k->nread + i);
     for (unsigned i = 1; i < 4; i++)
         arg[n++] = LLVMGetParam(fn, i);
     LLVMBuildCall2(e->b, LLVMGlobalGetValueType(body), body, arg, (unsigned)n,

@@ -50,6 +50,7 @@ static void store_at(KernelEmit *k, At at)
     Val root = k->k->root;
 
     emit_store(k, root, at, emit_value(k, root, at));
+    emit_store_beside(k, at);
 }
 
 typedef struct Run { // of neighbouring elements

@@ -56,6 +56,8 @@ static void walk_steps(Times *t, const Steps *s)
             for (int k = 0; k < st->kernel->nread; k++)
                 touch(t, st->kernel->read[k]);
             touch(t, st->kernel->dst);
+            for (int k = 0; k < st->kernel->nbeside; k++)
+                touch(t, st->kernel->beside[k]);
             break;
         case STEP_COPY:
             touch(t, st->from);

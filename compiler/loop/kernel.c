@@ -14,6 +14,7 @@ typedef struct Walk {
     Kernel *k;
     int mark; // of the values seen
     VEC(Buffer *) read;
+    VEC(Buffer *) beside;
     int before, after; // elementwise operations in front of and behind the core
 } Walk;
 
@@ -24,7 +25,9 @@ static void walk(Walk *w, Val v, bool behind)
     if (f->mark == w->mark)
         return;
     f->mark = w->mark;
-    if (v != w->k->root && f->buffered) {
+    if (f->beside == w->k->root)
+        VEC_PUSH(w->lo->tmp, &w->beside, f->buf);
+    else if (v != w->k->root && f->buffered) {
         VEC_PUSH(w->lo->tmp, &w->read, f->buf);
         return;
     }
@@ -202,6 +205,8 @@ static void estimate(Kernel *k, int before, int after)
     for (int i = 0; i < k->nread; i++)
         add_bytes(k, k->read[i]->type, most);
     add_bytes(k, k->root->type, most);
+    for (int i = 0; i < k->nbeside; i++)
+        add_bytes(k, k->beside[i]->type, most);
 }
 
 /* --- tasks --------------------------------------------------------------- */
@@ -264,6 +269,9 @@ Kernel *kernel_make(Lower *lo, Val root)
     k->nread = w.read.n;
     k->read = arena_copy(lo->a, w.read.at,
                          sizeof(Buffer *) * (size_t)w.read.n);
+    k->nbeside = w.beside.n;
+    k->beside = arena_copy(lo->a, w.beside.at,
+                           sizeof(Buffer *) * (size_t)w.beside.n);
     estimate(k, w.before, w.after);
     if (k->kind == KERNEL_CONTRACT)
         k->sched = schedule_choose(k, lo->opt);

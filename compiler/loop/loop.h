@@ -135,6 +135,8 @@ typedef struct Kernel {
      * of a CONTRACT or NEST core are always among them. A read whose storage
      * is dst's is updated in place (`put`; elementwise). */
     Buffer **read;
+    int nbeside;     // MAP: values within its expression that it stores too
+    Buffer **beside;
     Schedule sched; // CONTRACT
     bool parallel;  // worth splitting: over examples (batched dst) or tasks
     /* 0: one task per example, lo..hi are examples; else lo..hi lie in

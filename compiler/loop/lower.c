@@ -194,7 +194,7 @@ static void make_buffers(Lower *lo)
             f->buf->place = PLACE_ALIAS;
         else if (v->op == OP_input)
             make_input(lo, f->buf);
-        else if (f->core)
+        else if (f->core && !f->beside)
             kernel_make(lo, v);
     }
 }
@@ -252,6 +252,7 @@ Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt)
     if (lo.view.n)
         look(&lo);
     fuse_choose(&lo);
+    beside_choose(&lo);
     make_buffers(&lo);
     order_region(&lo, NULL, &p->steps);
     p->kernel.n = 0;

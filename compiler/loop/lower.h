@@ -36,6 +36,7 @@ typedef struct Fact {
     int nnodes;         // of a root: values its kernel computes
     Val root;           // of a core or epilogue: the root of its kernel
     Val core;           // of a root: its core
+    Val beside;         // the root whose kernel stores it in passing, or NULL
     VEC(Reach) reach;   // inlined: where
     bool *live;         // of a loop: [n] the variables that matter
     Buffer *buf;
@@ -88,6 +89,9 @@ bool stands_in_memory(Val v);
 
 /* fuse.c: sets buffered, root and core of every needed value. */
 void fuse_choose(Lower *lo);
+
+/* beside.c: sets `beside`; after fuse_choose. */
+void beside_choose(Lower *lo);
 
 Buffer *buffer_new(Lower *lo, Type type, Val v);
 

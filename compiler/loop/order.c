@@ -243,6 +243,8 @@ static void collect_items(Region *r)
                                          .setup = !f->varies}, v);
             for (int k = 0; k < f->kernel->nread; k++)
                 add_read(r, f->item, f->kernel->read[k]);
+            for (int k = 0; k < f->kernel->nbeside; k++)
+                fact_of(lo, f->kernel->beside[k]->val)->item = f->item;
         }
     }
     for (int i = 0; i < r->item.n; i++)

@@ -107,6 +107,9 @@ static void print_kernel(FILE *out, const Kernel *k, int indent)
     fprintf(out, "%*sk%-3d %s: b%d <-", indent, "", k->id, k->name, k->dst->id);
     for (int i = 0; i < k->nread; i++)
         fprintf(out, " b%d", k->read[i]->id);
+    for (int i = 0; i < k->nbeside; i++)
+        fprintf(out, "%s b%d = %%%u", i ? "," : "; beside it", k->beside[i]->id,
+                k->beside[i]->val->id);
     if (k->tasks)
         fprintf(out, " (%lld task%s)", (long long)k->tasks,
                 k->tasks == 1 ? "" : "s");

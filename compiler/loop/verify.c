@@ -69,6 +69,8 @@ static void run_steps(Check *c, const Steps *s)
             for (int k = 0; k < st->kernel->nread; k++)
                 read_buffer(c, st->kernel->read[k]);
             write_buffer(c, st->kernel->dst);
+            for (int k = 0; k < st->kernel->nbeside; k++)
+                write_buffer(c, st->kernel->beside[k]);
             break;
         case STEP_COPY:
             read_buffer(c, st->from);

@@ -1,7 +1,7 @@
 /*
- * test_panels.c -- weights that a contraction reads from panels: where that is
- * done and where not, and that it changes no bit, whatever the shape, the
- * width of vectors and the size of the batch.
+ * test_panels.c -- weights that a contraction reads from panels, and results
+ * stored in passing: where that is done and where not, and that panels change
+ * no bit, whatever the shape, the width of vectors and the size of the batch.
  */
 #include "support/check.h"
 #include "support/kernel.h"
@@ -319,6 +319,64 @@ static void what_the_loop_changes_is_not_kept(void **state)
     arena_free(x.a);
 }
 
+/* --- stored in passing ---------------------------------------------------- */
+
+/* m' = 0.9 m + g, v' = v + g g, p' = p - m' / (sqrt(v') + 1); g is made by
+ * another kernel. `other`: m' is needed elsewhere too. */
+static void update(Fix *x, bool other)
+{
+    Shape s = shape_of(2, (int64_t)130, (int64_t)67);
+    Val g = ir_transpose(x->g, var(x, "g", shape_of(2, (int64_t)67,
+                                                    (int64_t)130)),
+                         (int[]){1, 0});
+    Val one = ir_fill(x->g, DT_f32, 1, s), m, v, p;
+
+    g = ir_exp(x->g, g);
+    m = ir_add(x->g, ir_mul(x->g, var(x, "m", s),
+                            ir_fill(x->g, DT_f32, 0.9, s)), g);
+    v = ir_add(x->g, ir_mul(x->g, var(x, "v", s), var(x, "v", s)),
+               ir_mul(x->g, g, g));
+    p = ir_div(x->g, m, ir_add(x->g, ir_sqrt(x->g, v), one));
+    out(x, ir_sub(x->g, var(x, "p", s), p));
+    out(x, m);
+    out(x, v);
+    if (other)
+        out(x, ir_reduce_all(x->g, OP_sum, m));
+}
+
+static int count_beside(const Program *p)
+{
+    int n = 0;
+
+    for (int i = 0; i < p->kernel.n; i++)
+        n += p->kernel.at[i]->nbeside;
+    return n;
+}
+
+static void an_update_is_one_pass(void **state)
+{
+    (void)state;
+    for (int other = 0; other < 2; other++) {
+        Fix x;
+        Tensor want[4], got[4];
+        Machine *m;
+
+        fix_open(&x);
+        update(&x, other);
+        assert_int_equal(count_beside(lower(&x, ENTRY_TRAIN, 64)), 2 - other);
+        assert_int_equal(count_beside(lower(&x, ENTRY_EVALUATE, 64)), 0);
+        x.e = machine_entry(x.a, &x.f, ENTRY_TRAIN);
+        m = machine_new(x.a, &x.e, 1, NULL, 2);
+        ir_eval(x.a, &x.f, &x.env, want);
+        machine_run(m, 0, x.a, &x.env, &(MachineRun){.threads = 2}, got);
+        for (int i = 0; i < x.f.nout; i++)
+            assert_tensors_close(&got[i], &want[i], tol_graph(DT_f32),
+                                 "output %d", i);
+        machine_free(m);
+        arena_free(x.a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest test[] = {
@@ -328,6 +386,7 @@ int main(void)
         cmocka_unit_test(a_loop_in_a_training_step_packs_once_before_it),
         cmocka_unit_test(contractions_share_panels),
         cmocka_unit_test(what_the_loop_changes_is_not_kept),
+        cmocka_unit_test(an_update_is_one_pass),
     };
 
     return cmocka_run_group_tests(test, NULL, NULL);
