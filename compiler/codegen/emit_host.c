@@ -10,6 +10,7 @@
 #include <math.h>
 
 enum { SPLIT_NS = 20000 }; // less work than this is not split
+enum { BYTES_NS = 10 };
 
 typedef struct Host {
     Emit *e;
@@ -54,10 +55,16 @@ static LLVMValueRef small_int(Emit *e, int64_t x)
 
 /* --- steps --------------------------------------------------------------- */
 
-/* Rough times in ns: contractions at 40 flops a ns, the rest at 2. */
+/* Rough times in ns: contractions at 40 flops a ns, the rest at 2, or at the
+ * pace of memory. */
 static double rate_of(const Kernel *k)
 {
     return k->kind == KERNEL_CONTRACT || k->sched.lanes ? 40 : 2;
+}
+
+static double larger(double x, double y)
+{
+    return x > y ? x : y;
 }
 
 static LLVMValueRef worth_splitting(Host *h, const Kernel *k)
@@ -68,6 +75,10 @@ static LLVMValueRef worth_splitting(Host *h, const Kernel *k)
 
     if (!k->parallel)
         return LLVMConstInt(h->e->i1, 0, false);
+    if (k->kind == KERNEL_MAP) {
+        once = larger(once, k->bytes_call / BYTES_NS);
+        each = larger(each, k->bytes_example / BYTES_NS);
+    }
     if (once >= SPLIT_NS)
         return LLVMConstInt(h->e->i1, 1, false);
     if (each <= 0)

@@ -229,7 +229,8 @@ static KernelKind kernel_kind(Val core)
     }
 }
 
-enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16, TASK_CHANNELS = 8 };
+enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16, TASK_CHANNELS = 8,
+       FLOP_BYTES = 8 };
 
 /* A shared result: rows of the first dim. */
 static int64_t shared_tasks(const Kernel *k)
@@ -237,7 +238,11 @@ static int64_t shared_tasks(const Kernel *k)
     Shape s = k->root->type.shape;
     int d = 0;
     double most = k->flops_call + TASK_EXAMPLES * k->flops_example;
+    double moved = k->bytes_call + TASK_EXAMPLES * k->bytes_example;
 
+    // What only moves its elements takes time as well.
+    if (k->kind == KERNEL_MAP && most < moved / FLOP_BYTES)
+        most = moved / FLOP_BYTES;
     if (k->core->op == OP_conv_dw_pooled)
         return (s.dim[0] + TASK_CHANNELS - 1) / TASK_CHANNELS;
     if (k->core->op == OP_wino_w)
