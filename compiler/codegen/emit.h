@@ -184,6 +184,10 @@ LLVMValueRef vec_sin(Emit *e, LLVMValueRef x);
 LLVMValueRef vec_cos(Emit *e, LLVMValueRef x);
 LLVMValueRef vec_pow(Emit *e, LLVMValueRef x, LLVMValueRef y);
 LLVMValueRef vec_fma(Emit *e, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
+/* x * y + z as the kernels do it: fused where the processor can, in two steps
+ * on x86 before AVX2, where a fused one is a slow call of the library. */
+LLVMValueRef vec_multiply_add(Emit *e, LLVMValueRef x, LLVMValueRef y,
+                              LLVMValueRef z);
 LLVMValueRef vec_intrinsic(Emit *e, const char *name, LLVMValueRef *x, int n);
 
 /* One body emitter per KernelKind; the builder stands in the body function. */

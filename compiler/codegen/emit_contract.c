@@ -85,10 +85,7 @@ V tile_multiply_add(Tiler *t, V x, V y, V z)
         return LLVMBuildOr(b, LLVMBuildAnd(b, x, y, ""), z, "");
     if (!dtype_real(t->dt))
         return LLVMBuildAdd(b, LLVMBuildMul(b, x, y, ""), z, "");
-    // x86 before AVX2 has no fused instruction; the library's is slow.
-    if (t->e->opt.vector_bytes < 32 && t->e->opt.registers < 32)
-        return LLVMBuildFAdd(b, LLVMBuildFMul(b, x, y, ""), z, "");
-    return vec_fma(t->e, x, y, z);
+    return vec_multiply_add(t->e, x, y, z);
 }
 
 /* --- tiles ---------------------------------------------------------------- */

@@ -47,15 +47,6 @@ static void store(Emit *e, LLVMValueRef x, LLVMValueRef at)
     LLVMSetAlignment(LLVMBuildStore(e->b, x, at), 4);
 }
 
-static LLVMValueRef multiply_add(Emit *e, LLVMValueRef x, LLVMValueRef y,
-                                 LLVMValueRef z)
-{
-    // As the kernels do: x86 before AVX2 has no fused instruction.
-    if (e->opt.vector_bytes < 32 && e->opt.registers < 32)
-        return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, x, y, ""), z, "");
-    return vec_fma(e, x, y, z);
-}
-
 LLVMValueRef emit_peak(Emit *e)
 {
     LLVMValueRef p[4], fn = begin(e, "rnn_peak", p), x, at;
@@ -69,7 +60,7 @@ LLVMValueRef emit_peak(Emit *e)
     for (int i = 0; i < RNN_PEAK_CHAINS; i++)
         emit_loop_carry(e, &l, x);
     for (int i = 0; i < RNN_PEAK_CHAINS; i++)
-        emit_loop_next(&l, i, multiply_add(e, l.carry[i], x, x));
+        emit_loop_next(&l, i, vec_multiply_add(e, l.carry[i], x, x));
     emit_loop_end(e, &l);
     for (int i = 1; i < RNN_PEAK_CHAINS; i++)
         l.carry[0] = LLVMBuildFAdd(e->b, l.carry[0], l.carry[i], "");

@@ -75,7 +75,7 @@ V pooled_multiply_add(Pooled *p, V x, V y, V z)
     // x86 before AVX2 has no fused instruction; the library's is slow.
     if (p->e->opt.vector_bytes < 32 && p->e->opt.registers < 32)
         return LLVMBuildFAdd(b, LLVMBuildFMul(b, x, y, ""), z, "");
-    return vec_fma(p->e, x, y, z);
+    return vec_multiply_add(p->e, x, y, z);
 }
 
 /* --- panels --------------------------------------------------------------- */

@@ -100,7 +100,7 @@ static V term(Window *w, V acc)
                     NULL);
         y = element(w, b, s[1], s[2], o[3], NULL);
     }
-    next = vec_fma(w->e, x, y, acc);
+    next = vec_multiply_add(w->e, x, y, acc);
     return LLVMBuildSelect(w->e->b, w->ok, next, acc, "");
 }
 

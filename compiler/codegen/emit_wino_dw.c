@@ -184,7 +184,8 @@ static void step(Weights *k, V a, V b, int mr, int nr, V *acc)
                            wino_at(w, a, emit_int(w->e, i)), "");
         x = emit_splat(w->e, x, w->lanes);
         for (int j = 0; j < nr; j++)
-            acc[i * nr + j] = vec_fma(w->e, x, col[j], acc[i * nr + j]);
+            acc[i * nr + j] = vec_multiply_add(w->e, x, col[j],
+                                               acc[i * nr + j]);
     }
 }
 

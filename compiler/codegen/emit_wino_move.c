@@ -92,7 +92,7 @@ static V plus(Winograd *w, V sum, double c, V x)
         return LLVMBuildFAdd(b, sum, x, "");
     if (c == -1)
         return LLVMBuildFSub(b, sum, x, "");
-    return vec_fma(w->e, x, emit_num(w->e, w->dt, w->lanes, c), sum);
+    return vec_multiply_add(w->e, x, emit_num(w->e, w->dt, w->lanes, c), sum);
 }
 
 /* Terms with coefficient 1 first: they need no multiplication. */

@@ -29,8 +29,8 @@ static void step(Product *p, V a, V b, int64_t k)
                            "");
         x = emit_splat(w->e, x, w->lanes);
         for (int j = 0; j < p->nr; j++)
-            p->acc[i * p->nr + j] = vec_fma(w->e, x, col[j],
-                                            p->acc[i * p->nr + j]);
+            p->acc[i * p->nr + j] = vec_multiply_add(
+                w->e, x, col[j], p->acc[i * p->nr + j]);
     }
 }
 

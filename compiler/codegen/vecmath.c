@@ -137,6 +137,13 @@ V vec_fma(Emit *e, V x, V y, V z)
     return vec_intrinsic(e, "llvm.fma", (V[]){x, y, z}, 3);
 }
 
+V vec_multiply_add(Emit *e, V x, V y, V z)
+{
+    if (e->opt.vector_bytes < 32 && e->opt.registers < 32)
+        return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, x, y, ""), z, "");
+    return vec_fma(e, x, y, z);
+}
+
 /* --- exp ------------------------------------------------------------------ */
 
 /* x capped to at most / at least y; a NaN stays. */
