@@ -334,7 +334,8 @@ static int chain_length(const Steps *s, int from, int to)
 {
     int n = 1;
 
-    while (from + n < to && s->list.at[from + n].chain == s->list.at[from].chain)
+    while (from + n < to &&
+           s->list.at[from + n].chain == s->list.at[from].chain)
         n++;
     return n;
 }

@@ -2,10 +2,10 @@
  * emit_pooled_dw.c -- conv_dw_pooled: the gradient of the weights of a
  * convolution whose result went through a max-pooling.
  *
- *     for the channels o of this task
- *       for examples
- *         list what is not zero
- *         for groups of rows of taps
+ *     for examples
+ *       for the channels o of this task, in blocks
+ *         list what is not zero, channel by channel
+ *         for channels, groups of rows of taps
  *           rows of dw += spot * rows of x
  *
  * One row of taps is contiguous in x and in dw. Sums go from example to
@@ -14,85 +14,28 @@
 #include "codegen/pooled.h"
 
 typedef struct Dw {
-    V o, x, dw;     // the channel; x of the example; the channel's taps
-    V first, count; // first row of the group; spots
-    int64_t width;  // elements of a row of x
-    V tap_offset;   // by tap of the window: into x
+    V x, dw;         // of the example; the channel's taps
+    V first, count;  // first row of the group; spots
+    int64_t width;   // elements of a row of x
+    V values, offsets, counts; // of a block of channels
+    V windows;       // where a window begins in x
 } Dw;
 
-static V tap_offsets(Pooled *p, int64_t width)
+static V window_offsets(Pooled *p, int64_t width)
 {
-    int64_t n = p->u.kh * p->u.kw;
-    V *x = NEW_N(p->e->a, V, n), table;
-
-    for (int64_t k = 0; k < n; k++)
-        x[k] = LLVMConstInt(p->e->i32,
-                            (unsigned long long)(k / p->u.kw * width +
-                                                 k % p->u.kw * p->C), true);
-    table = LLVMAddGlobal(p->e->m, LLVMArrayType2(p->e->i32, (uint64_t)n),
-                          "taps");
-    LLVMSetInitializer(table, LLVMConstArray2(p->e->i32, x, (uint64_t)n));
-    LLVMSetGlobalConstant(table, true);
-    LLVMSetLinkage(table, LLVMPrivateLinkage);
-    return table;
-}
-
-static V load(Pooled *p, LLVMTypeRef t, V base, V i)
-{
-    V x = LLVMBuildLoad2(p->e->b, t, pooled_at(p, t, base, i), "");
-
-    LLVMSetAlignment(x, t == p->e->i32 ? 4 : (unsigned)p->size);
-    return x;
-}
-
-static void put(Pooled *p, V x, V base, V i, int size)
-{
-    V s = LLVMBuildStore(p->e->b, x,
-                         pooled_at(p, LLVMTypeOf(x), base, i));
-
-    LLVMSetAlignment(s, (unsigned)size);
-}
-
-/* Window (w, q): its place and value go behind the list, which grows if they
- * count. */
-static V one_window(Pooled *p, const Dw *d, V w, V q, V pos)
-{
-    LLVMBuilderRef b = p->e->b;
-    V i = emit_index_add(p->e, emit_index_mul(p->e, w, p->Wo), q), x, k, off;
-    V live, inside, taps = LLVMConstInt(p->e->i32,
-                                        (unsigned)(p->u.kh * p->u.kw), 0);
-
-    i = emit_index_add(p->e, emit_index_mul(p->e, i, p->O), d->o);
-    x = load(p, p->elem, pooled_base(p, p->dy), i);
-    k = load(p, p->e->i32, pooled_base(p, p->place), i);
-    live = LLVMBuildFCmp(b, LLVMRealUNE, x, emit_num(p->e, p->dt, 1, 0), "");
-    inside = LLVMBuildICmp(b, LLVMIntULT, k, taps, "");
-    k = LLVMBuildSelect(b, inside, k, LLVMConstNull(p->e->i32), "");
-    off = emit_index_add(
-        p->e, emit_index_mul(p->e, w, p->u.kh * d->width),
-        emit_index_mul(p->e, q, p->u.kw * p->C));
-    off = LLVMBuildAdd(b, LLVMBuildTrunc(b, off, p->e->i32, ""),
-                       load(p, p->e->i32, d->tap_offset,
-                            LLVMBuildZExt(b, k, p->e->i64, "")), "");
-    put(p, x, p->values, pos, p->size);
-    put(p, off, p->offsets, pos, 4);
-    live = LLVMBuildAnd(b, live, inside, "");
-    return LLVMBuildAdd(b, pos, LLVMBuildZExt(b, live, p->e->i64, ""), "");
-}
-
-static V list_channel(Pooled *p, const Dw *d)
-{
+    V table = pooled_room(p, p->e->i32, pooled_room_of_channel(p)), x, at;
     V zero = nest_int(p->n, 0);
     EmitLoop w = nest_loop(p->n, zero, nest_int(p->n, p->Ho), "p"), q;
 
-    emit_loop_carry(p->e, &w, zero);
     q = nest_loop(p->n, zero, nest_int(p->n, p->Wo), "q");
-    emit_loop_carry(p->e, &q, w.carry[0]);
-    emit_loop_next(&q, 0, one_window(p, d, w.i, q.i, q.carry[0]));
+    x = emit_index_add(p->e, emit_index_mul(p->e, w.i, p->u.kh * width),
+                       emit_index_mul(p->e, q.i, p->u.kw * p->C));
+    at = emit_index_add(p->e, emit_index_mul(p->e, w.i, p->Wo), q.i);
+    LLVMBuildStore(p->e->b, LLVMBuildTrunc(p->e->b, x, p->e->i32, ""),
+                   pooled_at(p, p->e->i32, table, at));
     emit_loop_end(p->e, &q);
-    emit_loop_next(&w, 0, q.carry[0]);
     emit_loop_end(p->e, &w);
-    return w.carry[0];
+    return table;
 }
 
 /* `rows` rows of taps from d->first, one panel of them. */
@@ -142,15 +85,38 @@ static void one_panel(Pooled *p, Panel of, void *user)
         sum_rows(p, d, &of, (int)(R % rows));
 }
 
-static void one_channel(Pooled *p, Dw *d)
+/* Channel c of the block that begins at o. */
+static void one_channel(Pooled *p, Dw *d, V o, V c)
 {
     int64_t taps = p->u.R * p->u.S * p->C;
+    V list = emit_index_mul(p->e, c, pooled_room_of_channel(p));
 
-    d->x = pooled_base(p, p->other);
     d->dw = pooled_at(p, p->elem, p->n->k->dst,
-                      emit_index_mul(p->e, d->o, taps));
-    d->count = list_channel(p, d);
+                      emit_index_mul(p->e, emit_index_add(p->e, o, c), taps));
+    d->count = LLVMBuildLoad2(p->e->b, p->e->i64,
+                              pooled_at(p, p->e->i64, d->counts, c), "");
+    p->values = pooled_at(p, p->elem, d->values, list);
+    p->offsets = pooled_at(p, p->e->i32, d->offsets, list);
     pooled_panels(p, p->u.S * p->C, p->most, one_panel, d);
+}
+
+/* Channels o .. of one example, below `end`. */
+static void one_block(Pooled *p, Dw *d, V o, V end)
+{
+    LLVMBuilderRef b = p->e->b;
+    V lanes = nest_int(p->n, pooled_list_lanes(p));
+    V left = LLVMBuildNSWSub(b, end, o, "");
+    EmitLoop c;
+
+    p->values = d->values;
+    p->offsets = d->offsets;
+    pooled_channel_lists(p, o, d->windows, d->width, d->counts);
+    left = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, lanes, ""),
+                           left, lanes, "");
+    c = nest_loop(p->n, nest_int(p->n, 0), left, "c");
+    c.unroll_off = true;
+    one_channel(p, d, o, c.i);
+    emit_loop_end(p->e, &c);
 }
 
 /* Channels O t / tasks .. O (t + 1) / tasks. */
@@ -173,10 +139,10 @@ static void one_task(Pooled *p, Dw *d, V t)
     e = nest_loop(n, nest_int(n, 0),
                   p->dy->type.batched ? n->k->n : nest_int(n, 1), "example");
     p->example = e.i;
-    o = nest_loop(n, from, to, "o");
+    d->x = pooled_base(p, p->other);
+    o = emit_loop(p->e, n->k->fn, from, to, pooled_list_lanes(p), "o");
     o.unroll_off = true;
-    d->o = o.i;
-    one_channel(p, d);
+    one_block(p, d, o.i, to);
     emit_loop_end(p->e, &o);
     emit_loop_end(p->e, &e);
 }
@@ -185,11 +151,13 @@ void nest_conv_dw_pooled(Nest *n)
 {
     Pooled p = pooled_begin(n, 1, 2, 0);
     Dw d = {.width = p.other->type.shape.dim[1] * p.C};
+    int64_t list = pooled_list_lanes(&p) * pooled_room_of_channel(&p);
     EmitLoop t;
 
-    d.tap_offset = tap_offsets(&p, d.width);
-    p.values = pooled_room(&p, p.elem, p.Ho * p.Wo + 1);
-    p.offsets = pooled_room(&p, p.e->i32, p.Ho * p.Wo + 1);
+    d.windows = window_offsets(&p, d.width);
+    d.values = pooled_room(&p, p.elem, list);
+    d.offsets = pooled_room(&p, p.e->i32, list);
+    d.counts = pooled_room(&p, p.e->i64, pooled_list_lanes(&p));
     t = nest_loop(n, n->k->lo, n->k->hi, "task");
     one_task(&p, &d, t.i);
     emit_loop_end(p.e, &t);

@@ -1,10 +1,11 @@
 /*
  * emit_pooled_list.c -- listing what is not zero in a block of channels.
  *
- * A vector of channels of one window is squeezed to the lanes that lie at one
- * tap and are not zero, and laid behind the list; the next one overwrites
- * what is beyond its end. AVX-512 squeezes in one instruction, AVX2 by a
- * table of permutations; elsewhere lane by lane.
+ * A vector of channels of one window, or of windows of one channel, is
+ * squeezed to the lanes that lie at one tap and are not zero, and laid behind
+ * the list; the next one overwrites what is beyond its end. AVX-512 squeezes
+ * in one instruction, AVX2 by a table of permutations; elsewhere it goes lane
+ * by lane.
  */
 #include "codegen/pooled.h"
 
@@ -270,4 +271,123 @@ V pooled_list_window(Pooled *p, V w, int64_t tap, int64_t channel)
                    window_block(p, w, o.i, tap, channel, o.carry[0]));
     emit_loop_end(p->e, &o);
     return o.carry[0];
+}
+
+/* --- a list for each channel ---------------------------------------------- */
+
+int64_t pooled_room_of_channel(const Pooled *p)
+{
+    return p->Ho * p->Wo + pooled_list_lanes(p);
+}
+
+/* Rows x[0 .. lanes) become columns: blocks off the diagonal change places,
+ * halves of all, then halves of halves. */
+static void turn(Pooled *p, V *x)
+{
+    int lanes = pooled_list_lanes(p);
+    V low[64], high[64];
+
+    for (int half = lanes / 2; half; half /= 2) {
+        for (int j = 0; j < lanes; j++) {
+            unsigned a = (unsigned)(j & half ? lanes + j - half : j);
+            unsigned b = (unsigned)(j & half ? lanes + j : j + half);
+
+            low[j] = LLVMConstInt(p->e->i32, a, 0);
+            high[j] = LLVMConstInt(p->e->i32, b, 0);
+        }
+        for (int i = 0; i < lanes; i++) {
+            V a = x[i], b;
+
+            if (i & half)
+                continue;
+            b = x[i + half];
+            x[i] = LLVMBuildShuffleVector(
+                p->e->b, a, b, LLVMConstVector(low, (unsigned)lanes), "");
+            x[i + half] = LLVMBuildShuffleVector(
+                p->e->b, a, b, LLVMConstVector(high, (unsigned)lanes), "");
+        }
+    }
+}
+
+/* Of windows w .., x[c]: channel c. Beyond the last window it is repeated. */
+static void windows_of(Pooled *p, const Block *k, Val v, V w, V *x)
+{
+    LLVMBuilderRef b = p->e->b;
+    V last = nest_int(p->n, p->Ho * p->Wo - 1);
+
+    for (int i = 0; i < pooled_list_lanes(p); i++) {
+        V at = nest_add(p->n, w, i);
+
+        at = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, at, last, ""),
+                             at, last, "");
+        at = emit_index_add(p->e, emit_index_mul(p->e, at, p->O), k->o);
+        x[i] = channels(p, k, v, at);
+    }
+    turn(p, x);
+}
+
+static V splat_of(Pooled *p, int64_t x)
+{
+    return emit_splat(p->e, LLVMConstInt(p->e->i32, (unsigned long long)x, 1),
+                      pooled_list_lanes(p));
+}
+
+static V tap_offset(Pooled *p, V tap, int64_t row)
+{
+    LLVMBuilderRef b = p->e->b;
+    V r = LLVMBuildUDiv(b, tap, splat_of(p, p->u.kw), "");
+    V s = LLVMBuildSub(b, tap,
+                       LLVMBuildMul(b, r, splat_of(p, p->u.kw), ""), "");
+
+    return LLVMBuildAdd(b, LLVMBuildMul(b, r, splat_of(p, row), ""),
+                        LLVMBuildMul(b, s, splat_of(p, p->C), ""), "");
+}
+
+static void append_channel(Pooled *p, int c, V x, V tap, V inside, V window,
+                           int64_t row, V counts)
+{
+    Emit *e = p->e;
+    Pooled at = *p;
+    V first = nest_int(p->n, c * pooled_room_of_channel(p)), live, pos;
+    V count = pooled_at(p, e->i64, counts, nest_int(p->n, c));
+
+    at.values = pooled_at(p, p->elem, p->values, first);
+    at.offsets = pooled_at(p, e->i32, p->offsets, first);
+    live = LLVMBuildFCmp(e->b, LLVMRealUNE, x, LLVMConstNull(LLVMTypeOf(x)),
+                         "");
+    live = LLVMBuildAnd(e->b, live, inside, "");
+    live = LLVMBuildAnd(e->b, live,
+                        LLVMBuildICmp(e->b, LLVMIntULT, tap,
+                                      splat_of(p, p->u.kh * p->u.kw), ""), "");
+    pos = LLVMBuildLoad2(e->b, e->i64, count, "");
+    pos = append(&at, pos, live, x,
+                 LLVMBuildAdd(e->b, window, tap_offset(p, tap, row), ""));
+    LLVMBuildStore(e->b, pos, count);
+}
+
+void pooled_channel_lists(Pooled *p, V o, V windows, int64_t row, V counts)
+{
+    Emit *e = p->e;
+    int lanes = pooled_list_lanes(p);
+    int64_t n = p->Ho * p->Wo;
+    Block k = {.o = o, .inside = lanes_inside(p, o)};
+    V x[64], tap[64], inside, window;
+    EmitLoop w;
+
+    for (int c = 0; c < lanes; c++)
+        LLVMBuildStore(e->b, LLVMConstNull(e->i64),
+                       pooled_at(p, e->i64, counts, nest_int(p->n, c)));
+    w = emit_loop(e, p->n->k->fn, nest_int(p->n, 0), nest_int(p->n, n), lanes,
+                  "w");
+    windows_of(p, &k, p->dy, w.i, x);
+    windows_of(p, &k, p->place, w.i, tap);
+    inside = LLVMBuildICmp(
+        e->b, LLVMIntSLT, lane_numbers(p, 1),
+        small(p, LLVMBuildSub(e->b, nest_int(p->n, n), w.i, "")), "");
+    window = LLVMBuildLoad2(e->b, emit_type(e, DT_i32, lanes),
+                            pooled_at(p, e->i32, windows, w.i), "");
+    LLVMSetAlignment(window, 4);
+    for (int c = 0; c < lanes; c++)
+        append_channel(p, c, x[c], tap[c], inside, window, row, counts);
+    emit_loop_end(e, &w);
 }

@@ -45,7 +45,8 @@ bool pooled_patch_pays(const Pooled *p)
     int64_t pixel = (p->C + lanes - 1) / lanes;
 
     // The taps that a patch holds as 0 are multiplied too.
-    return p->n->k->k->sched.sparse && !p->other->type.batched && d.width <= 2 * lanes &&
+    return p->n->k->k->sched.sparse && !p->other->type.batched &&
+           d.width <= 2 * lanes &&
            2 * vectors <= p->most &&
            vectors + 2 < p->u.R * (p->u.S * pixel + 2) &&
            taps * p->O * d.size <= 1 << 16;

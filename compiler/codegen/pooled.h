@@ -64,6 +64,13 @@ void pooled_list(Pooled *p, V o, V starts, int64_t channel, int64_t row);
  * How many they are. */
 V pooled_list_window(Pooled *p, V w, int64_t tap, int64_t channel);
 
+/* Channels o .. o + lanes - 1 (those below O), a list for each: that of channel
+ * o + c begins at element c * pooled_room_of_channel() and has counts[c] (i64)
+ * elements, windows ascending. An offset is that of the window, from the table
+ * `windows`, and row * `row` + column * C of the tap. */
+void pooled_channel_lists(Pooled *p, V o, V windows, int64_t row, V counts);
+int64_t pooled_room_of_channel(const Pooled *p);
+
 /* emit_pooled_patch.c: conv_dx_pooled for few channels, and where it pays. */
 bool pooled_patch_pays(const Pooled *p);
 void pooled_patches(Pooled *p);

@@ -2,10 +2,11 @@
  * buffers.c -- lifetimes to offsets in one arena.
  *
  * Time counts kernels and copies in the order they run, a loop's beginning
- * and end included; the kernels of a chain run at one time. Memory touched inside a loop and before it lives to the
- * loop's end; what the set-up part leaves to the rest lives always. Shared
- * buffers lie at arena + offset; per-example ones at arena + shared_bytes +
- * n * offset, since n is known only when running.
+ * and end included; the kernels of a chain run at one time. Memory touched
+ * inside a loop and before it lives to the loop's end; what the set-up part
+ * leaves to the rest lives always. Shared buffers lie at arena + offset;
+ * per-example ones at arena + shared_bytes + n * offset, since n is known only
+ * when running.
  */
 #include "loop/lower.h"
 

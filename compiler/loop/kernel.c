@@ -229,7 +229,7 @@ static KernelKind kernel_kind(Val core)
     }
 }
 
-enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16, TASK_CHANNELS = 8,
+enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16, TASK_CHANNELS = 16,
        FLOP_BYTES = 8 };
 
 /* A shared result: rows of the first dim. */

@@ -14,7 +14,8 @@
  *
  * and the mask of a ReLU in front of the pooling applies to g:
  *
- *     c(x) ? pool_scatter(x, g) : 0     = pool_scatter(x, c(max_pool(x)) ? g : 0)
+ *     c(x) ? pool_scatter(x, g) : 0
+ *         = pool_scatter(x, c(max_pool(x)) ? g : 0)
  *
  * A dense kernel multiplies for every pixel, a sparse one at about half its
  * speed, but for one pixel in a window at most: it pays wherever a window has
@@ -25,7 +26,7 @@
 enum {
     WINDOW = 4,             // least pixels of a window
     SCRATCH = 1 << 18,      // most elements of dx
-    LIST = 1 << 12,         // most windows
+    LIST = 1 << 10,         // most windows
     COLUMNS = 12            // most pixels a column of windows reaches
 };
 

@@ -342,7 +342,7 @@ static double flops_of(Val v, int64_t batch)
         const int64_t *dy = v->src[dx ? 0 : 1]->type.shape.dim;
 
         return 2.0 * (double)(batch * dy[0] * u.kh * dy[1] * u.kw * dy[2] *
-                              u.R * u.S * (dx ? w[3] : v->type.shape.dim[3]));
+                              u.R * u.S * v->type.shape.dim[dx ? 2 : 3]);
     }
     if (wino_is_core(v->op))
         return (double)batch * wino_flops(v);
