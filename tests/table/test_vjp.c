@@ -317,7 +317,8 @@ static Val random_use(Case *c)
     case OP_max_pool: case OP_pool_gather: case OP_pool_scatter:
     case OP_sum_pool: case OP_sum_pool_dx:
         return pool(c);
-    case OP_loop: case OP_proj:
+    case OP_loop: case OP_proj: // tests/unit/test_autodiff.c
+    case OP_adjoint:            // is what its sources say: test_solve.c
         return NULL;
     default:
         assert_int_equal(op_info[c->op].lower, LOWER_MAP);
