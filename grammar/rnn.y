@@ -70,6 +70,7 @@ static void rnn_yyerror(Span *at, Parse *ps, const char *message);
        repeat "repeat" for "for" in "in" if "if" then "then" else "else"
        and "and" or "or" not "not" true "true" false "false"
        homogeneous "homogeneous" solve "solve" from "from" by "by"
+       until "until"
        rollback "rollback" epoch_block "epoch" accept_if "accept"
        save_if "save"
 
@@ -90,7 +91,7 @@ static void rnn_yyerror(Span *at, Parse *ps, const char *message);
 %type <ast> type opt_type result marker rivals splits
 %type <ast> stmts stmt bare if_stmt target watched_list watched names
 %type <ast> expr postfix primary args arg_list arg subs sub items item_list
-%type <ast> system rates rate_list rate
+%type <ast> system event rates rate_list rate
 %type <ast> header entry_args sample_formals range doc
 %type <text> flavour word entry_name
 
@@ -306,8 +307,8 @@ expr:
     postfix %prec END
 |   "if" expr "then" expr "else" expr %prec "else"
         { $$ = NODE(cond, @$, NULL, 3, $2, $4, $6); }
-|   "solve" system "from" expr "over" expr "by" postfix %prec END
-        { $$ = NODE(solve, @$, NULL, 4, $2, $4, $6, $8); }
+|   "solve" system "from" expr "over" expr event "by" postfix %prec END
+        { $$ = NODE(solve, @$, NULL, 5, $2, $4, $6, $9, $7); }
 |   expr "or" expr { $$ = OPERATOR(@$, "or", $1, $3); }
 |   expr "and" expr { $$ = OPERATOR(@$, "and", $1, $3); }
 |   "not" expr { $$ = NODE(unary, @$, $1, 1, $2); }
@@ -327,6 +328,10 @@ expr:
 |   expr "@" expr { $$ = OPERATOR(@$, "@", $1, $3); }
 |   "-" expr %prec NEGATE { $$ = NODE(unary, @$, intern("-"), 1, $2); }
 |   expr "**" expr { $$ = OPERATOR(@$, "**", $1, $3); }
+;
+event:
+    %empty { $$ = NULL; }
+|   "until" expr { $$ = $2; }
 ;
 system:
     postfix %prec END
@@ -401,7 +406,7 @@ word:
 |   "sample" | "on" | "against" | "batch" | "epochs" | "param" | "state"
 |   "minimize" | "over" | "using" | "watch" | "stop" | "plot" | "return"
 |   "repeat" | "for" | "in" | "if" | "then" | "else" | "and" | "or" | "not"
-|   "true" | "false" | "homogeneous" | "solve" | "from" | "by" | "rollback"
+|   "true" | "false" | "homogeneous" | "solve" | "from" | "by" | "rollback" | "until"
 ;
 
 %%

@@ -452,7 +452,7 @@ static Value rows_of(Elab *e, const Solve *s,
     return value_tensor(node_make(e, s->at, OP_concat, &axis, part, s->ntime));
 }
 
-enum { COUNTS = 3 };
+enum { COUNTS = 4 };
 
 /* Steps taken, steps refused, and evaluations of the rates they cost. */
 static void count(Elab *e, const Solve *s, Value *out)
@@ -462,6 +462,12 @@ static void count(Elab *e, const Solve *s, Value *out)
     int each = m->stages - m->fsal + (s->listed ? m->extra : 0);
 
     out[0] = r->steps;
+    out[3] = s->time[s->ntime - 1].v;
+    if (s->event)
+        out[3] = elem_cast(e, s->at, &(Arg){.v = elem2(
+                     e, s->at, OP_add, r->start,
+                     elem2(e, s->at, OP_mul, r->way, r->tau)),
+                     .span = s->at}, e->real);
     if (!s->adaptive) {
         out[1] = value_int(0);
         out[2] = elem2(e, s->at, OP_mul, r->steps,
@@ -483,6 +489,7 @@ static void add_members(Elab *e, const Solve *s, Value *v, Value *item)
     name[s->n] = intern("steps");
     name[s->n + 1] = intern("refused");
     name[s->n + 2] = intern("evaluations");
+    name[s->n + 3] = intern("time");
     count(e, s, &item[s->n]);
     v->member = name;
     v->nmember = s->n + COUNTS;
@@ -515,6 +522,20 @@ static bool adaptive(Elab *e, Solve *s, Value *y, Value *rows)
            solve_checked(e, s, y, rows);
 }
 
+static bool event_fits(Elab *e, const Solve *s, bool named)
+{
+    if (s->event == NULL)
+        return true;
+    if (!named || !s->adaptive || s->gradient == GRADIENT_ADJOINT) {
+        sema_error(e, s->event->span, "an event needs %s",
+                   !named         ? "names of the components: (dz = ..)"
+                   : !s->adaptive ? "adaptive steps: rtol, atol"
+                                  : "an unrolled gradient");
+        return false;
+    }
+    return true;
+}
+
 Value solve_value(Elab *e, const Ast *x)
 {
     Solve *s = NEW(e->a, Solve);
@@ -529,7 +550,9 @@ Value solve_value(Elab *e, const Ast *x)
     bool named = rates->kind == AST_list && rates->n > 0 &&
                  rates->kid[0]->kind == AST_rate;
     bool ok = named ? read_named(e, s, rates) : read_function(e, s, rates);
+    s->event = x->n > 4 ? x->kid[4] : NULL;
     ok = read_method(e, s, x->kid[3]) && ok;
+    ok = ok && event_fits(e, s, named);
     ok = read_state(e, s, x->kid[1]) && ok;
     ok = read_times(e, s, x->kid[2]) && ok;
     if (!ok || !solve_types(e, s))

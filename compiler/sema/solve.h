@@ -22,7 +22,8 @@ typedef enum { GRADIENT_UNROLLED, GRADIENT_CHECKPOINTED, GRADIENT_ADJOINT
 typedef enum { CONTROL_I, CONTROL_PI, CONTROL_PID } SolveControl;
 
 typedef enum { // how far a solve with adaptive steps has got
-    SOLVE_GOING, SOLVE_DONE, SOLVE_NOT_FINITE, SOLVE_STEP_SMALL
+    SOLVE_GOING, SOLVE_DONE, SOLVE_NOT_FINITE, SOLVE_STEP_SMALL,
+    SOLVE_EVENT // the event lies in the next step, of length h
 } SolveStatus;
 
 typedef struct Run {
@@ -59,6 +60,8 @@ typedef struct Solve {
     const struct Back *back;
     int nq;
 
+    const Ast *event; // ends the solve where it becomes 0; NULL: none
+
     // settings
     bool adaptive;
     double rtol, atol, first_step, min_step; // 0: not given
@@ -78,6 +81,9 @@ typedef struct Solve {
 bool solve_rates(Elab *e, Solve *s, const Value *y, Value t, Value *rate);
 /* Finds s->type: the initial values' types, widened by the rates'. */
 bool solve_types(Elab *e, Solve *s);
+
+/* The event at state y and time t, a scalar in f64; poison after an error. */
+Value solve_event(Elab *e, Solve *s, const Value *y, Value t);
 
 /* solve_step.c */
 /* sum_j h w_j k_j of component c; poison after an error. Absent: no term. */

@@ -97,6 +97,26 @@ bool solve_rates(Elab *e, Solve *s, const Value *y, Value t, Value *rate)
     return true;
 }
 
+Value solve_event(Elab *e, Solve *s, const Value *y, Value t)
+{
+    int nbind = e->frame->bind.n;
+    Span at = s->event->span;
+
+    push(e, intern("t"), t, s->at);
+    for (int k = 0; k < s->n && s->name[k]; k++)
+        push(e, s->name[k], y[k], s->rate->kid[k]->name_span);
+    Arg v = eval_arg(e, s->event);
+    e->frame->bind.n = nbind;
+    if (v.v.kind == V_POISON)
+        return POISON;
+    if (v.v.kind != V_TENSOR || !dtype_real(v.v.val->type.dt) ||
+        v.v.val->type.shape.rank)
+        return sema_error(e, at, "an event is a real scalar that becomes 0 "
+                          "where the solve ends, not %s",
+                          value_text(e, &v.v));
+    return elem_cast(e, at, &v, DT_f64);
+}
+
 /* --- types --------------------------------------------------------------- */
 
 static bool first_type(Elab *e, Solve *s, int k)

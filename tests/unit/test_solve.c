@@ -232,6 +232,48 @@ static void test_gradients_of_rows_and_times(void **state)
              "g = grad(v, x)  g0 = g[0]  g1 = g[1]"), "times");
 }
 
+/* ---- events ----------------------------------------------------------------- */
+
+/* A fall from x[0]: t = sqrt(2 x / g), v = -sqrt(2 g x). */
+static void test_events_end_a_solve(void **state)
+{
+    static const char *const method[] = {"bosh3", "dopri5", "tsit5", "dopri8"};
+    const double g = 9.81, x = here[0];
+
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        Arena *a = arena_new();
+        const char *text = arena_printf(
+            a, ROWS("r = solve (dy = v, dv = 0 * v - 9.81) from (x[0], 0 * x[0]) "
+                    "over 0 .. 20 until y by %s(rtol: 1e-8, atol: 1e-8, max_steps: 3000)\n"
+                    "when = r.time  speed = r.v  ground = r.y\n"
+                    "dt = grad(r.time, x)[0]  dv = grad(r.v, x)[0]\n"
+                    "q = solve (dz = 0 * z + x[0]) from x[1] over 0 .. 1 until z - 7 "
+                    "by %s(rtol: 1e-6)\n"
+                    "never = q.time  end = q.z\n"
+                    "b = solve (dz = z * x[1]) from x[0] over 2 .. -5 until z - 1 "
+                    "by %s(rtol: 1e-9, atol: 1e-9, max_steps: 3000)\n"
+                    "back = b.time"),
+            method[k], method[k], method[k]);
+        Tol near = {1e-6, 1e-6};
+        assert_close(row(text, "when", here), sqrt(2 * x / g), near, "%s: time",
+                     method[k]);
+        assert_close(row(text, "speed", here), -sqrt(2 * g * x), near,
+                     "%s: speed", method[k]);
+        assert_close(row(text, "ground", here), 0, near, "%s: height",
+                     method[k]);
+        assert_close(row(text, "dt", here), 1 / sqrt(2 * g * x), near,
+                     "%s: slope of the time", method[k]);
+        assert_close(row(text, "dv", here), -sqrt(g / (2 * x)), near,
+                     "%s: slope of the speed", method[k]);
+        assert_close(row(text, "never", here), 1, near, "no event");
+        assert_close(row(text, "end", here), here[1] + x, near, "no event");
+        assert_close(row(text, "back", here), 2 + log(2) / here[1], near,
+                     "%s: back in time", method[k]);
+        arena_free(a);
+    }
+}
+
 /* ---- parameters ------------------------------------------------------------ */
 
 /* A layer in the rates has one set of parameters; the next one another. */
@@ -331,6 +373,10 @@ static void test_mistakes(void **state)
                  "the rates are a function", NULL);
     program_says(ROWS("solve (dz = z) from y over 0 .. 1 by rk4(steps: 3)"),
                  "the state of a solve is real", NULL);
+    program_says(ROWS("v = (solve (dz = z) from 1 over 0 .. 1 until z - 2 by rk4(steps: 3)).z"),
+                 "an event needs adaptive steps", NULL);
+    program_says(ROWS("v = (solve (dz = z) from x over 0 .. 1 until z by heun(rtol: 1e-3)).z[0]"),
+                 "an event is a real scalar", NULL);
     program_says("const c = solve (dz = z) from 1 over 0 .. 1 by rk4(steps: 3)\n"
                  DATA, "runs in the compiled program", NULL);
 }
@@ -345,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_gradients_of_adaptive_methods),
         cmocka_unit_test(test_adjoint_converges),
         cmocka_unit_test(test_gradients_of_rows_and_times),
+        cmocka_unit_test(test_events_end_a_solve),
         cmocka_unit_test(test_layers_in_rates),
         cmocka_unit_test(test_what_info_is_told),
         cmocka_unit_test(test_mistakes),
