@@ -29,7 +29,7 @@ done
 
 # name value, one line a row of every evaluation
 rows() {
-    tr -d '\n' <"$1" | tr '{' '\n' |
+    { tr -d '\n' <"$1"; echo; } | tr '{' '\n' |
         sed -n 's/.*"name": *"\([^"]*\)".*"value": *\([-0-9.e+]*\).*/\1 \2/p'
 }
 for net in $nets; do
