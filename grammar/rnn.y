@@ -72,7 +72,7 @@ static void rnn_yyerror(Span *at, Parse *ps, const char *message);
        homogeneous "homogeneous" solve "solve" from "from" by "by"
        until "until"
        rollback "rollback" epoch_block "epoch" accept_if "accept"
-       save_if "save"
+       save_if "save" each "each"
 
 %precedence END
 %precedence "else"
@@ -92,7 +92,7 @@ static void rnn_yyerror(Span *at, Parse *ps, const char *message);
 %type <ast> stmts stmt bare if_stmt target watched_list watched names
 %type <ast> expr postfix primary args arg_list arg subs sub items item_list
 %type <ast> system event rates rate_list rate
-%type <ast> header entry_args sample_formals range doc
+%type <ast> header entry_args sample_formals per_class range doc
 %type <text> flavour word entry_name
 
 %%
@@ -124,6 +124,8 @@ decl:
         { parse_declare(ps, parse_evaluate(ps, @$, @2, $2, $3, $4)); }
 |   "sample" NAME sample_formals entry_args block
         { parse_declare(ps, NAMED(sample, @$, @2, $2, 3, $4, $3, $5)); }
+|   "sample" NAME per_class entry_args block
+        { parse_declare(ps, parse_per_class(ps, @$, @2, $2, $3, $4, $5)); }
 ;
 uses:
     NAME { parse_declare(ps, NAMED(use, @1, @1, $1, 0)); }
@@ -213,6 +215,13 @@ entry_args:
 sample_formals:
     %empty { $$ = NODE(list, @$, NULL, 0); }
 |   formals
+;
+/* A list of two: how many of each class, formals. */
+per_class:
+    "(" expr "each" ")"
+        { $$ = NODE(list, @$, NULL, 2, $2, NODE(list, @4, NULL, 0)); }
+|   "(" expr "each" "," formal_list ")"
+        { $$ = NODE(list, @$, NULL, 2, $2, $5); }
 ;
 
 /* --- types --------------------------------------------------------------- */

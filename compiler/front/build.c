@@ -76,6 +76,18 @@ Ast *parse_evaluate(Parse *ps, Span at, Span name_at, const char *name,
                       against, header->kid[2], block);
 }
 
+/* `(10 each, ..)`: the number becomes the argument "each" of the header. */
+Ast *parse_per_class(Parse *ps, Span at, Span name_at, const char *name,
+                     const Ast *per_class, Ast *args, Ast *block)
+{
+    Ast *count = per_class->kid[0];
+
+    parse_push(ps, args, parse_node(ps, AST_arg, count->span, count->span,
+                                    intern("each"), 1, count));
+    return parse_node(ps, AST_sample, at, name_at, name, 3, args,
+                      per_class->kid[1], block);
+}
+
 /* --- types --------------------------------------------------------------- */
 
 Ast *parse_type(Parse *ps, Span at, Span name_at, const char *base, Ast *dims,

@@ -153,6 +153,19 @@ static void find_statement_word(const Parse *ps, Token *t)
         t->kind = T_save_if;
 }
 
+/* `each` after a number in parentheses, where no name can stand. */
+static void find_each(const Parse *ps, Token *t)
+{
+    int before = ps->before.kind;
+    bool after_value = before == T_INT || before == T_NAME ||
+                       before == T_RPAREN || before == T_RBRACK;
+
+    if (after_value && ps->nbrackets > 0 &&
+        ps->bracket[ps->nbrackets - 1].open == '(' &&
+        strcmp(t->text, "each") == 0)
+        t->kind = T_each;
+}
+
 /* --- tokens -------------------------------------------------------------- */
 
 static void scan(Parse *ps, Token *t)
@@ -220,6 +233,8 @@ static void fetch(Parse *ps)
         ps->now.kind = T_TUPLE;
     if (ps->now.kind == T_NAME)
         find_statement_word(ps, &ps->now);
+    if (ps->now.kind == T_NAME)
+        find_each(ps, &ps->now);
 }
 
 /* `data = 3`: meant as a statement, though the word is reserved. */

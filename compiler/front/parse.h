@@ -97,6 +97,8 @@ Ast *parse_train(Parse *ps, Span at, Span name_at, const char *name,
                  Ast *header, Ast *block);
 Ast *parse_evaluate(Parse *ps, Span at, Span name_at, const char *name,
                     Ast *header, Ast *block);
+Ast *parse_per_class(Parse *ps, Span at, Span name_at, const char *name,
+                     const Ast *per_class, Ast *args, Ast *block);
 Ast *parse_type(Parse *ps, Span at, Span name_at, const char *base, Ast *dims,
                 Ast *range);
 Ast *parse_bare(Parse *ps, Ast *block, const Ast *values);

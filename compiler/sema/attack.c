@@ -312,6 +312,46 @@ void unit_infer(Elab *e, Decl *fn, const Ast *decl)
 
 /* --- samples ------------------------------------------------------------- */
 
+/* The class field of the program's first data set that has one. */
+static const FieldDecl *class_field(const Elab *e)
+{
+    for (int d = 0; d < e->u->data.n; d++)
+        for (int k = 0; k < e->u->data.at[d].nfield; k++)
+            if (e->u->data.at[d].field[k].nclass)
+                return &e->u->data.at[d].field[k];
+    return NULL;
+}
+
+/* `(10 each)`: the examples go through the classes, `each` of one after the
+ * other, and the class field has the name it has in the data. */
+static void bind_class(Elab *e, const Ast *decl, Entry *entry, int64_t each)
+{
+    const FieldDecl *f = class_field(e);
+    Value index;
+
+    if (f == NULL) {
+        sema_error(e, decl->name_span, "\"each\" counts the samples of a class, "
+                                       "and no data set here has classes");
+        sema_help(e, "declare one with a field like y class[10]");
+        return;
+    }
+    if (each > INT32_MAX / f->nclass) {
+        sema_error(e, decl->name_span, "%lld samples of each of %lld classes "
+                                       "are too many",
+                   (long long)each, (long long)f->nclass);
+        frame_bind(e, e->frame, f->name, POISON, f->span);
+        return;
+    }
+    entry->count = each * f->nclass;
+    e->entry->each = each;
+    clock_value(e, "index", decl->name_span, &index);
+    Val row = ir_op2(e->g, OP_div, index.val,
+                     ir_const(e->g, DT_i32, (double)each));
+    Val label = ir_op2(e->g, OP_mod, row,
+                       ir_const(e->g, DT_i32, (double)f->nclass));
+    frame_bind(e, e->frame, f->name, value_tensor(label), f->span);
+}
+
 void unit_sample(Elab *e, const Ast *decl)
 {
     Entry entry = {.name = decl->text ? decl->text : "sample", .doc = "",
@@ -319,11 +359,15 @@ void unit_sample(Elab *e, const Ast *decl)
     const Ast *formals = decl->kid[1];
     EntryBuild b;
     Frame frame;
+    int64_t each;
 
-    if (!header_int(e, decl->kid[0], "count", 64, 1, &entry.count) ||
+    entry.count = 64;
+    if (!header_int(e, decl->kid[0], "each", 0, 1, &each) ||
         !header_int(e, decl->kid[0], "batch", 0, 1, &entry.batch))
         return;
     entry_begin(e, &b, ENTRY_SAMPLE, entry.name, NULL, &frame, e->main);
+    if (each)
+        bind_class(e, decl, &entry, each);
     entry.option = NEW_N(e->a, OptionDecl, (formals ? formals->n : 0) + 1);
     for (int k = 0; formals && k < formals->n; k++) {
         const Ast *formal = formals->kid[k];
@@ -331,6 +375,9 @@ void unit_sample(Elab *e, const Ast *decl)
         if (!option_of(e, e->main, formal, &o)) {
             sema_error(e, formal->span, "the settings of a sample are numbers "
                                         "with a default, as in n: int = 64");
+        } else if (strcmp(formal->text, "n") == 0 && each) {
+            sema_error(e, formal->span, "\"each\" says already how many "
+                                        "samples there are");
         } else if (strcmp(formal->text, "n") == 0) {
             entry.count = (int64_t)o.value;
             if (entry.count < 1)

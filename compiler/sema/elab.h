@@ -138,6 +138,7 @@ typedef struct EntryBuild {
     VEC(Value) state;    // current value by var index; V_ABSENT: unchanged
     VEC(AttackNote) attack;
     VEC(StatDecl) stat;
+    int64_t each;        // sample: of each class one after the other; 0: none
     int nminimize;
     Val loss;            // sum of what is minimized, as it is reported
     const char *loss_name;

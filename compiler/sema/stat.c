@@ -218,6 +218,9 @@ void stat_add(Elab *e, const char *name, const Value *v, Span span)
             value[s.nvalue++] = score_output(e, v->item[k].val, s.name, span);
         } else {
             param[s.nparam++] = param_of(&v->item[k]);
+            if (e->entry->each && v->item[k].kind == V_ABSENT &&
+                strcmp(v->prim->name, "images") == 0 && s.nparam == 1)
+                param[0] = (double)e->entry->each; // columns: a class a row
         }
     }
     s.value = value;

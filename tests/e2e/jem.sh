@@ -42,6 +42,12 @@ awk -v a="$(json_row refined.json off)" -v b="$(json_row refined.json steep)" \
     'BEGIN { exit !(a != "" && a < 1e-5 && b > 0.01) }' || fail "the gradient does not go straight through"
 must ./jem sample grid --weights whole.safetensors --plots p7
 [ -s p7/jem-grid-images.png ] || fail "there is no grid"
+# of ten times six points a side and two around them: 622 x 250 in rows of a class
+[ "$(od -An -tu1 -j16 -N8 p7/jem-grid-images.png | xargs)" = "0 0 2 110 0 0 0 250" ] || fail "a row is not a class"
+for entry in classes counted; do
+    must ./jem sample $entry --weights init --out $entry.npy --quiet
+done
+cmp -s classes.npy counted.npy || fail "the classes are not one after the other"
 
 ./jem evaluate all --weights whole.safetensors --plots nowhere >out.txt 2>&1
 [ $? = 2 ] && grep -q "nowhere" out.txt || fail "a folder that is not there: $(cat out.txt)"
