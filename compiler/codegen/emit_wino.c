@@ -36,7 +36,7 @@ void wino_open(Winograd *w, Nest *n, Shape x, Shape y)
     w->e = n->e;
     w->s = &n->k->k->sched;
     w->d = wino_dims(n->core);
-    wino_of(w->d.m, w->d.r, &w->f);
+    wino_of(w->d.m, w->d.r, w->d.form, &w->f);
     w->dt = n->core->type.dt;
     w->elem = emit_mem_type(n->e, w->dt);
     w->size = dtype_bytes(w->dt);
@@ -47,8 +47,10 @@ void wino_open(Winograd *w, Nest *n, Shape x, Shape y)
     w->C = x.dim[2];
     w->Ho = y.dim[0];
     w->Wo = y.dim[1];
-    w->th = (w->Ho + w->f.m - 1) / w->f.m;
-    w->tw = (w->Wo + w->f.m - 1) / w->f.m;
+    w->th = (w->Ho + w->f.out - 1) / w->f.out;
+    w->tw = (w->Wo + w->f.out - 1) / w->f.out;
+    w->lead_h = wino_lead(w->d.form, w->d.ph_lo);
+    w->lead_w = wino_lead(w->d.form, w->d.pw_lo);
     w->zeros = wino_frame(w, w->lanes);
     wino_save(w, LLVMConstNull(emit_type(w->e, w->dt, w->lanes)), w->zeros);
 }
@@ -82,21 +84,21 @@ static void each_tile(WinoConv *c, void (*run)(WinoConv *c, const Spot *p))
 static void tile_in(WinoConv *c, const Spot *p)
 {
     Winograd *w = &c->w;
-    V d[WINO_MAX * WINO_MAX], v[WINO_MAX * WINO_MAX];
-    int64_t m = w->f.m;
+    V d[WINO_SIDE * WINO_SIDE], v[WINO_SIDE * WINO_SIDE];
+    int64_t hop = w->f.hop;
     bool batched = w->n->core->src[0]->type.batched;
     Square q = {.image = c->x, .height = w->H, .width = w->W,
-                .channels = w->C, .row_lo = -w->d.ph_lo, .col_lo = -w->d.pw_lo,
-                .row_hi = (w->th - 1) * m - w->d.ph_lo,
-                .col_hi = (w->tw - 1) * m - w->d.pw_lo};
+                .channels = w->C, .row_lo = -w->lead_h, .col_lo = -w->lead_w,
+                .row_hi = (w->th - 1) * hop - w->lead_h,
+                .col_hi = (w->tw - 1) * hop - w->lead_w, .place = w->f.from};
 
     if (batched)
         q.image = wino_at(w, c->x, wino_mul(w, p->example,
                                             w->H * w->W * w->C));
-    q.row = wino_add(w, wino_mul(w, p->i, m), emit_int(w->e, -w->d.ph_lo));
-    q.col = wino_add(w, wino_mul(w, p->j, m), emit_int(w->e, -w->d.pw_lo));
-    wino_square(w, &q, w->f.t, wino_mul(w, c->block, w->lanes), c->width, d);
-    wino_both(w, &w->f.bt, w->f.t, w->f.t, false, d, v);
+    q.row = wino_add(w, wino_mul(w, p->i, hop), emit_int(w->e, -w->lead_h));
+    q.col = wino_add(w, wino_mul(w, p->j, hop), emit_int(w->e, -w->lead_w));
+    wino_square(w, &q, w->f.in, wino_mul(w, c->block, w->lanes), c->width, d);
+    wino_both(w, &w->f.bt, w->f.t, w->f.in, false, d, v);
     wino_spread(w, &c->v, c->block, p->row, v);
 }
 
@@ -165,19 +167,27 @@ static V at_most(Winograd *w, V x, int64_t n)
     return LLVMBuildSelect(w->e->b, c, x, emit_int(w->e, n), "");
 }
 
+/* Where output i of a tile lies in it, row-major. */
+static int place(const Winograd *w, int i)
+{
+    int n = w->f.out;
+
+    return w->f.to[i / n] * n + w->f.to[i % n];
+}
+
 /* Outputs laid down and stored in loops: only those inside, and the code of
  * the epilogue is there once. */
 static void put_staged(WinoConv *c, const V *y, V h, V q, V o, int width)
 {
     Winograd *w = &c->w;
-    int m = w->f.m;
+    int m = w->f.out;
     V left_h = LLVMBuildSub(w->e->b, emit_int(w->e, w->Ho), h, "");
     V left_q = LLVMBuildSub(w->e->b, emit_int(w->e, w->Wo), q, ""), x;
     EmitLoop a, b;
 
     for (int i = 0; i < m * m; i++)
         wino_save(w, y[i], wino_at(w, c->stage,
-                                   emit_int(w->e, i * w->lanes)));
+                                   emit_int(w->e, place(w, i) * w->lanes)));
     a = nest_loop(w->n, emit_int(w->e, 0), at_most(w, left_h, m), "a");
     a.unroll_off = true;
     b = nest_loop(w->n, emit_int(w->e, 0), at_most(w, left_q, m), "b");
@@ -192,8 +202,8 @@ static void put_staged(WinoConv *c, const V *y, V h, V q, V o, int width)
 static void vector_out(WinoConv *c, const Spot *p, V lane, int width)
 {
     Winograd *w = &c->w;
-    V x[WINO_MAX * WINO_MAX], y[WINO_MAX * WINO_MAX], at, h, q, o;
-    int m = w->f.m;
+    V x[WINO_SIDE * WINO_SIDE], y[WINO_SIDE * WINO_SIDE], at, h, q, o;
+    int m = w->f.out;
 
     at = wino_add(w, wino_mul(w, p->row, WINO_PANEL), lane);
     at = wino_at(w, c->m, at);
@@ -210,8 +220,8 @@ static void vector_out(WinoConv *c, const Spot *p, V lane, int width)
         return;
     }
     for (int i = 0; i < m * m; i++)
-        put(c, y[i], wino_add(w, h, emit_int(w->e, i / m)),
-            wino_add(w, q, emit_int(w->e, i % m)), o, width);
+        put(c, y[i], wino_add(w, h, emit_int(w->e, w->f.to[i / m])),
+            wino_add(w, q, emit_int(w->e, w->f.to[i % m])), o, width);
 }
 
 static void tile_out(WinoConv *c, const Spot *p)
@@ -306,9 +316,9 @@ void nest_conv_wino(Nest *n)
     c.v.at = wino_frame(w, w->points * c.v.point);
     c.m_point = (w->s->work + 1) * WINO_PANEL;
     c.m = wino_frame(w, w->points * c.m_point);
-    if (w->Ho % w->f.m || w->Wo % w->f.m ||
+    if (w->Ho % w->f.out || w->Wo % w->f.out ||
         count_nodes(n->k->k, n->k->k->root, SHORT + 1) > SHORT)
-        c.stage = wino_frame(w, w->f.m * w->f.m * w->lanes);
+        c.stage = wino_frame(w, w->f.out * w->f.out * w->lanes);
     l = nest_loop(n, n->k->lo, n->k->hi, "task");
     l.unroll_off = true;
     task(&c, l.i);

@@ -62,7 +62,7 @@ static Side side_x(Weights *k)
                   .side = w->f.t, .m = &w->f.bt, .from = k->c0,
                   .row = -w->d.ph_lo, .col = -w->d.pw_lo,
                   .total = w->C, .most = w->s->mc,
-                  .q = {.height = w->H, .width = w->W, .channels = w->C,
+                  .q = {.place = w->f.from, .height = w->H, .width = w->W, .channels = w->C,
                         .row_lo = -w->d.ph_lo, .row_hi = i_hi - w->d.ph_lo,
                         .col_lo = -w->d.pw_lo, .col_hi = j_hi - w->d.pw_lo}};
 }
@@ -74,7 +74,7 @@ static Side side_y(Weights *k)
     return (Side){.v = w->n->core->src[1], .base = k->dy, .to = &k->d,
                   .side = w->f.m, .m = &w->f.at, .across = true,
                   .from = k->o0, .total = w->d.O, .most = w->s->nc,
-                  .q = {.height = w->Ho, .width = w->Wo, .channels = w->d.O,
+                  .q = {.place = w->f.to, .height = w->Ho, .width = w->Wo, .channels = w->d.O,
                         .row_hi = (w->th - 1) * w->f.m,
                         .col_hi = (w->tw - 1) * w->f.m}};
 }
@@ -82,7 +82,7 @@ static Side side_y(Weights *k)
 static void block_in(Weights *k, Side *s, V block, V row, int width)
 {
     Winograd *w = &k->w;
-    V x[WINO_MAX * WINO_MAX], y[WINO_MAX * WINO_MAX];
+    V x[WINO_SIDE * WINO_SIDE], y[WINO_SIDE * WINO_SIDE];
     V c = wino_add(w, s->from, wino_mul(w, block, w->lanes));
 
     wino_square(w, &s->q, s->side, c, width, x);
@@ -285,7 +285,7 @@ static void put(Weights *k, V x, int tap, V c, V o, int width)
 static void vector_out(Weights *k, V c, V o, int width)
 {
     Winograd *w = &k->w;
-    V x[WINO_MAX * WINO_MAX], y[WINO_MAX * WINO_MAX], at;
+    V x[WINO_SIDE * WINO_SIDE], y[WINO_SIDE * WINO_SIDE], at;
     int64_t point = (int64_t)w->s->mc * w->s->nc;
 
     at = wino_at(w, k->u, wino_add(w, wino_mul(w, c, w->s->nc), o));

@@ -156,7 +156,7 @@ static void by_rows(Winograd *w, WinoMatrix *m, int rows, int cols,
 {
     for (int i = 0; i < rows; i++) {
         int odd = i + 1 < rows ? row_pair(m, across, i, cols) : -1;
-        double c[2][WINO_MAX] = {{0}};
+        double c[2][WINO_SIDE] = {{0}};
 
         for (int j = 0; j < cols; j++)
             c[odd >= 0 && j % 2 == odd][j] = entry(m, across, i, j);
@@ -174,9 +174,9 @@ static void by_rows(Winograd *w, WinoMatrix *m, int rows, int cols,
 static void by_columns(Winograd *w, WinoMatrix *m, int rows, int cols,
                        bool across, const V *x, V *y)
 {
-    V even[WINO_MAX], odd[WINO_MAX];
-    double c[WINO_MAX];
-    int n = 0, from[WINO_MAX];
+    V even[WINO_SIDE], odd[WINO_SIDE];
+    double c[WINO_SIDE];
+    int n = 0, from[WINO_SIDE];
 
     for (int j = 0; j < cols; j++) {
         from[n] = j;
@@ -209,7 +209,7 @@ void wino_times(Winograd *w, WinoMatrix *m, int rows, int cols,
 void wino_both(Winograd *w, WinoMatrix *m, int out, int in, bool across,
                const V *x, V *y)
 {
-    V half[WINO_MAX * WINO_MAX], a[WINO_MAX], b[WINO_MAX];
+    V half[WINO_SIDE * WINO_SIDE], a[WINO_SIDE], b[WINO_SIDE];
 
     for (int s = 0; s < in; s++) {
         for (int r = 0; r < in; r++)
@@ -237,18 +237,21 @@ static V inside(Winograd *w, V x, int k, int64_t lo, int64_t hi, int64_t n)
 void wino_square(Winograd *w, const Square *q, int side, V c, int width, V *x)
 {
     LLVMBuilderRef b = w->e->b;
-    V row_ok[WINO_MAX], col_ok[WINO_MAX], base;
+    V row_ok[WINO_SIDE], col_ok[WINO_SIDE], base;
 
     base = wino_add(w, wino_mul(w, q->row, q->width), q->col);
     base = wino_add(w, wino_mul(w, base, q->channels), c);
     base = wino_at(w, q->image, base);
     for (int k = 0; k < side; k++) {
-        row_ok[k] = inside(w, q->row, k, q->row_lo, q->row_hi, q->height);
-        col_ok[k] = inside(w, q->col, k, q->col_lo, q->col_hi, q->width);
+        int at = q->place[k];
+
+        row_ok[k] = inside(w, q->row, at, q->row_lo, q->row_hi, q->height);
+        col_ok[k] = inside(w, q->col, at, q->col_lo, q->col_hi, q->width);
     }
     for (int s = 0; s < side; s++)
         for (int r = 0; r < side; r++) {
-            int64_t off = (r * q->width + s) * q->channels;
+            int64_t off = (q->place[r] * q->width + q->place[s]) *
+                          q->channels;
             V at = wino_at(w, base, emit_int(w->e, off)), ok = row_ok[r];
 
             if (col_ok[s])

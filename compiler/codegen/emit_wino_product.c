@@ -49,6 +49,21 @@ static void steps(Product *p, V k, int64_t by)
         step(p, a, from, u);
 }
 
+/* The point of U that V's multiplies. */
+static V weights_of(Winograd *w, V point)
+{
+    LLVMBuilderRef b = w->e->b;
+    V t = emit_int(w->e, w->f.t), last = emit_int(w->e, w->f.nu - 1);
+    V i[2] = {LLVMBuildSDiv(b, point, t, ""), LLVMBuildSRem(b, point, t, "")};
+
+    if (w->f.nu == w->f.t)
+        return point;
+    for (int k = 0; k < 2; k++)
+        i[k] = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, i[k], last, ""),
+                               i[k], last, "");
+    return wino_add(w, wino_mul(w, i[0], w->f.nu), i[1]);
+}
+
 /* A register tile: mr rows from `row`, nr vectors. */
 static void product_tile(WinoConv *c, int mr, V point, V row, int column)
 {
@@ -62,7 +77,8 @@ static void product_tile(WinoConv *c, int mr, V point, V row, int column)
     at = wino_add(w, wino_mul(w, point, c->v.point),
                   wino_mul(w, row, w->lanes));
     p.a = wino_at(w, c->v.at, at);
-    at = wino_add(w, wino_mul(w, c->panel, w->points), point);
+    at = wino_mul(w, c->panel, w->f.nu * w->f.nu);
+    at = wino_add(w, at, weights_of(w, point));
     p.b = wino_at(w, c->u, wino_add(w, wino_mul(w, at, w->C * WINO_PANEL),
                                     emit_int(w->e, column)));
     for (int i = 0; i < n; i++)
@@ -114,7 +130,8 @@ static void product_rows(WinoConv *c, V point, int column)
 static void fetch_share(WinoConv *c, V point)
 {
     Winograd *w = &c->w;
-    int64_t line = WINO_LINE / w->size, m = w->f.m, rows = w->s->tiles * m;
+    int64_t line = WINO_LINE / w->size, m = w->f.out;
+    int64_t hop = w->f.hop, rows = w->s->tiles * hop;
     int64_t panels = (w->d.O + WINO_PANEL - 1) / WINO_PANEL;
     int64_t slots = panels * w->points, out, each;
     int64_t size = (rows < w->H ? rows : w->H) * w->W * w->C * w->s->group;
@@ -126,13 +143,14 @@ static void fetch_share(WinoConv *c, V point)
         return;
     slot = wino_add(w, wino_mul(w, c->panel, w->points), point);
     each = (size / line + slots - 1) / slots;
-    first = wino_add(w, first, wino_mul(w, c->top, m));
+    first = wino_add(w, first, wino_mul(w, c->top, hop));
     at = wino_add(w, wino_mul(w, first, w->W * w->C), emit_int(w->e, size));
     at = wino_add(w, at, wino_mul(w, slot, each * line));
     at = wino_at(w, c->x, at);
     l = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, each), "fetch");
     wino_fetch(w, wino_at(w, at, wino_mul(w, l.i, line)), false);
     emit_loop_end(w->e, &l);
+    rows = w->s->tiles * m;
     out = (rows < w->Ho ? rows : w->Ho) * w->Wo * w->s->group;
     each = (out + w->points - 1) / w->points;
     first = wino_mul(w, c->first, w->Ho);

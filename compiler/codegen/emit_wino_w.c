@@ -7,7 +7,7 @@
 static void transform(Winograd *w, const V *base, V panel, V c, V o, int width)
 {
     int r = w->f.r;
-    V x[WINO_MAX * WINO_MAX], u[WINO_MAX * WINO_MAX], at, to;
+    V x[WINO_SIDE * WINO_SIDE], u[WINO_SIDE * WINO_SIDE], at, to;
     int64_t O = w->d.O;
 
     at = wino_add(w, wino_mul(w, panel, WINO_PANEL), o);
@@ -16,7 +16,7 @@ static void transform(Winograd *w, const V *base, V panel, V c, V o, int width)
         x[k] = width ? wino_load(w, wino_at(w, at, emit_int(w->e, k * w->C *
                                                                   O)), width)
                      : LLVMConstNull(emit_type(w->e, w->dt, w->lanes));
-    wino_both(w, &w->f.g, w->f.t, r, false, x, u);
+    wino_both(w, &w->f.g, w->f.nu, r, false, x, u);
     to = wino_add(w, wino_mul(w, panel, w->points * w->C), c);
     to = wino_add(w, wino_mul(w, to, WINO_PANEL), o);
     to = wino_at(w, base[1], to);
@@ -67,8 +67,8 @@ void nest_wino_w(Nest *n)
     w.size = dtype_bytes(w.dt);
     w.elem = emit_mem_type(n->e, w.dt);
     w.lanes = emit_lanes(n->e, w.dt);
-    wino_of(v->attr.i[0], s.dim[0], &w.f);
-    w.points = w.f.t * w.f.t;
+    wino_of(v->attr.i[0], s.dim[0], v->attr.i[1], &w.f);
+    w.points = w.f.nu * w.f.nu;
     w.C = s.dim[2];
     w.d.O = s.dim[3];
     base[0] = emit_base(n->k, v->src[0]);

@@ -17,6 +17,7 @@ typedef struct Winograd {
     LLVMTypeRef elem;
     int size, lanes, points; // bytes of an element; t t
     int64_t H, W, C, Ho, Wo, th, tw; // of x and y; tiles along y
+    int64_t lead_h, lead_w;  // of the first tile's inputs, before x
     V zeros;                 // a vector of zeros in memory
 } Winograd;
 
@@ -35,6 +36,7 @@ typedef struct Square {
     V row, col;   // of the square, may be outside
     int64_t height, width, channels;
     int64_t row_lo, row_hi, col_lo, col_hi; // bounds of row and col
+    const int *place;    // of the rows and columns wanted, from row and col
 } Square;
 
 /* A convolution, and where its task stands. */
@@ -62,10 +64,11 @@ void wino_save(Winograd *w, V x, V at);
 void wino_fetch(Winograd *w, V at, bool write); // to the second-level cache
 V wino_part(Winograd *w, V x, int from, int n); // n lanes
 /* y = M x, M rows x cols (or its transpose, if `across`), of vectors. */
-typedef double WinoMatrix[WINO_MAX][WINO_MAX];
+typedef double WinoMatrix[WINO_SIDE][WINO_SIDE];
 void wino_times(Winograd *w, WinoMatrix *m, int rows, int cols,
                 bool across, const V *x, V *y);
-/* side x side values of `width` channels from channel c; 0 outside. */
+/* The side x side values at q's places of `width` channels from channel c; 0
+ * outside. */
 void wino_square(Winograd *w, const Square *q, int side, V c, int width,
                  V *x);
 /* y[out x out] = M x M^T, x [in x in]. */

@@ -14,7 +14,7 @@ void eval_wino_w(EvalOp *e)
     Shape out = e->out->type.shape;
     Wino f;
 
-    wino_of(e->v->attr.i[0], R, &f);
+    wino_of(e->v->attr.i[0], R, e->v->attr.i[1], &f);
     for (int64_t b = 0; b < e->out->batch; b++) {
         double *u = eval_at(e->out, b), *w = eval_at(&e->src[0], b);
 
@@ -24,7 +24,7 @@ void eval_wino_w(EvalOp *e)
 
             for (int64_t r = 0; r < R && o < O; r++)
                 for (int64_t s = 0; s < R; s++)
-                    sum += f.g[i[1] / f.t][r] * f.g[i[1] % f.t][s] *
+                    sum += f.g[i[1] / f.nu][r] * f.g[i[1] % f.nu][s] *
                            w[((r * R + s) * C + i[2]) * O + o];
             *u++ = sum;
         } while (eval_step(out, i));
@@ -51,18 +51,38 @@ static double transformed(const Image *m, const Wino *f, int i, int j,
 {
     double sum = 0;
 
-    for (int r = 0; r < f->t; r++)
-        for (int s = 0; s < f->t; s++)
+    for (int r = 0; r < f->in; r++)
+        for (int s = 0; s < f->in; s++)
             if (f->bt[i][r] != 0 && f->bt[j][s] != 0)
-                sum += f->bt[i][r] * f->bt[j][s] * pixel(m, r, s, c);
+                sum += f->bt[i][r] * f->bt[j][s] *
+                       pixel(m, f->from[r], f->from[s], c);
     return sum;
 }
 
-/* One tile at output (p, q): adds to the outputs that exist. */
+/* Adds v at point (i, j) to the outputs of the tile at y that exist: `high`
+ * and `wide` are left of the image. */
+static void spread(const Wino *f, int i, int j, double v, double *y,
+                   int64_t high, int64_t wide, const int64_t *yd)
+{
+    for (int a = 0; a < f->out; a++)
+        for (int b = 0; b < f->out; b++)
+            if (f->at[a][i] != 0 && f->at[b][j] != 0 && f->to[a] < high &&
+                f->to[b] < wide)
+                y[(f->to[a] * yd[1] + f->to[b]) * yd[2]] +=
+                    f->at[a][i] * f->at[b][j] * v;
+}
+
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* One tile at output (p, q). */
 static void tile(const Image *m, const Wino *f, const double *u, double *y,
                  int64_t p, int64_t q, const int64_t *yd)
 {
-    int64_t O = yd[2], T = f->t * f->t;
+    int64_t O = yd[2], T = f->nu * f->nu;
+    int last = f->nu - 1;
 
     for (int i = 0; i < f->t; i++)
         for (int j = 0; j < f->t; j++)
@@ -70,15 +90,13 @@ static void tile(const Image *m, const Wino *f, const double *u, double *y,
                 double d = transformed(m, f, i, j, c);
 
                 for (int64_t o = 0; o < O; o++) {
-                    int64_t at = o / WINO_PANEL * T + i * f->t + j;
+                    int64_t at = o / WINO_PANEL * T +
+                                 least(i, last) * f->nu + least(j, last);
                     double v = d * u[(at * m->C + c) * WINO_PANEL +
                                      o % WINO_PANEL];
 
-                    for (int a = 0; a < f->m && p + a < yd[0]; a++)
-                        for (int b = 0; b < f->m && q + b < yd[1]; b++)
-                            if (f->at[a][i] != 0 && f->at[b][j] != 0)
-                                y[((p + a) * yd[1] + q + b) * O + o] +=
-                                    f->at[a][i] * f->at[b][j] * v;
+                    spread(f, i, j, v, y + (p * yd[1] + q) * O + o,
+                           yd[0] - p, yd[1] - q, yd);
                 }
             }
 }
@@ -91,16 +109,16 @@ void eval_conv_wino(EvalOp *e)
     Image m = {.H = xd[0], .W = xd[1], .C = xd[2]};
     Wino f;
 
-    wino_of(d.m, d.r, &f);
+    wino_of(d.m, d.r, d.form, &f);
     for (int64_t b = 0; b < e->out->batch; b++) {
         double *y = eval_at(e->out, b);
 
         m.x = eval_at(&e->src[0], b);
         memset(y, 0, (size_t)shape_size(e->out->type.shape) * sizeof *y);
-        for (int64_t p = 0; p < yd[0]; p += d.m)
-            for (int64_t q = 0; q < yd[1]; q += d.m) {
-                m.h0 = p - d.ph_lo;
-                m.w0 = q - d.pw_lo;
+        for (int64_t p = 0; p < yd[0]; p += f.out)
+            for (int64_t q = 0; q < yd[1]; q += f.out) {
+                m.h0 = p / f.out * f.hop - wino_lead(d.form, d.ph_lo);
+                m.w0 = q / f.out * f.hop - wino_lead(d.form, d.pw_lo);
                 tile(&m, &f, eval_at(&e->src[1], b), y, p, q, yd);
             }
     }

@@ -38,16 +38,18 @@ static double value_at(const double *c, int degree, double x)
     return y;
 }
 
-bool wino_of(int64_t m, int64_t r, Wino *w)
+static bool plain(int64_t m, int64_t r, Wino *w)
 {
     int n = (int)(m + r - 2);
 
     memset(w, 0, sizeof *w);
     if (m < 1 || r < 2 || m + r - 1 > WINO_MAX)
         return false;
-    w->m = (int)m;
+    w->m = w->out = w->hop = (int)m;
     w->r = (int)r;
-    w->t = n + 1;
+    w->t = w->in = w->nu = n + 1;
+    for (int k = 0; k < w->t; k++)
+        w->from[k] = w->to[k] = k;
     for (int j = 0; j < n; j++) {
         double p = 1, q;
 
@@ -65,22 +67,90 @@ bool wino_of(int64_t m, int64_t r, Wino *w)
     return true;
 }
 
+/* The phases of w's inputs: first those of taps 0 and 2. */
+static void down(const Wino *two, Wino *w)
+{
+    int m = two->m;
+
+    w->in = w->t;
+    w->out = m;
+    w->hop = 2 * m;
+    for (int k = 0; k < two->t; k++) {
+        w->from[k] = 2 * k;
+        w->g[k][0] = two->g[k][0];
+        w->g[k][2] = two->g[k][1];
+    }
+    for (int a = 0; a < m; a++) {
+        w->from[two->t + a] = 2 * a + 1;
+        w->to[a] = a;
+        w->bt[two->t + a][two->t + a] = w->at[a][two->t + a] = 1;
+    }
+}
+
+/* The phases of w's outputs. Outputs of taps 0 and 2 are the places 0, 2, ..
+ * or 1, 3, ..; those of tap 1 between them see the later or earlier input. */
+static void up(const Wino *two, bool odd, Wino *w)
+{
+    int m = two->m;
+
+    w->in = two->t;
+    w->out = 2 * m;
+    w->hop = m;
+    for (int k = 0; k < two->t; k++) {
+        w->from[k] = k;
+        w->g[k][2] = two->g[k][0];
+        w->g[k][0] = two->g[k][1];
+    }
+    for (int a = 0; a < m; a++) {
+        w->to[a] = 2 * a + odd;
+        w->to[m + a] = 2 * a + !odd;
+        w->bt[two->t + a][a + !odd] = w->at[m + a][two->t + a] = 1;
+    }
+}
+
+bool wino_of(int64_t m, int64_t r, int64_t form, Wino *w)
+{
+    Wino two;
+
+    if (form == WINO_SAME)
+        return plain(m, r, w);
+    if (form < 0 || form >= WINO_FORMS || r != 3 || 2 * m + 1 > WINO_SIDE ||
+        !plain(m, 2, &two))
+        return false;
+    *w = two;
+    memset(w->g, 0, sizeof w->g);
+    w->r = (int)r;
+    w->t = two.t + two.m;
+    w->nu = two.t + 1;
+    w->g[two.t][1] = 1;
+    if (form == WINO_DOWN)
+        down(&two, w);
+    else
+        up(&two, form == WINO_UP_ODD, w);
+    return true;
+}
+
+int64_t wino_lead(int64_t form, int64_t pad)
+{
+    return form == WINO_SAME || form == WINO_DOWN ? pad : 1 - (pad + 1) / 2;
+}
+
 WinoDims wino_dims(Val v)
 {
     const int64_t *i = v->attr.i;
 
-    return (WinoDims){i[0], i[1], i[2], i[3], i[4], i[5], i[6]};
+    return (WinoDims){i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7]};
 }
 
 static Attr wino_attr(WinoDims d)
 {
-    return (Attr){.n = 7, .i = {d.m, d.r, d.ph_lo, d.ph_hi, d.pw_lo, d.pw_hi,
-                                d.O}};
+    return (Attr){.n = 8, .i = {d.m, d.r, d.ph_lo, d.ph_hi, d.pw_lo, d.pw_hi,
+                                d.O, d.form}};
 }
 
-Val ir_wino_w(Graph *g, Val w, int64_t m)
+Val ir_wino_w(Graph *g, Val w, int64_t m, WinoForm form)
 {
-    Attr a = {.n = 1, .i = {m}};
+    Attr a = {.n = 2, .i = {m, form}};
 
     return ir_node(g, OP_wino_w, &a, &w, 1);
 }

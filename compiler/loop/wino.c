@@ -40,10 +40,11 @@ static const int64_t *image_of(Val core)
 double wino_flops(Val core)
 {
     WinoDims d = wino_dims(core);
-    const int64_t *y = image_of(core);
+    bool up = d.form == WINO_UP || d.form == WINO_UP_ODD;
+    const int64_t *x = core->src[0]->type.shape.dim;
+    const int64_t *y = up ? x : image_of(core);
 
-    return 2 * (double)(y[0] * y[1] * d.r * d.r) *
-           (double)(d.O * core->src[0]->type.shape.dim[2]);
+    return 2 * (double)(y[0] * y[1] * d.r * d.r) * (double)(d.O * x[2]);
 }
 
 const char *wino_name(Arena *a, Val core)
@@ -51,12 +52,15 @@ const char *wino_name(Arena *a, Val core)
     WinoDims d = wino_dims(core);
     const int64_t *y = image_of(core);
 
-    return arena_printf(a, "%s %lldx%lld %lld->%lld @%lldx%lld F(%lld,%lld)",
-                        core->op == OP_conv_wino ? "conv" : "conv_dw",
+    return arena_printf(a, "%s %lldx%lld %lld->%lld @%lldx%lld F(%lld,%lld)%s",
+                        core->op == OP_conv_dw_wino ? "conv_dw"
+                        : d.form > WINO_DOWN        ? "conv_up"
+                                                    : "conv",
                         (long long)d.r, (long long)d.r,
                         (long long)core->src[0]->type.shape.dim[2],
                         (long long)d.O, (long long)y[0], (long long)y[1],
-                        (long long)d.m, (long long)d.r);
+                        (long long)d.m, (long long)d.r,
+                        d.form == WINO_SAME ? "" : "/2");
 }
 
 static int64_t clamp(int64_t x, int64_t lo, int64_t hi)
@@ -84,11 +88,17 @@ static void forward(Schedule *s, Val v)
 {
     WinoDims d = wino_dims(v);
     const int64_t *y = v->type.shape.dim;
-    int64_t t = d.m + d.r - 1, th = ceil_div(y[0], d.m);
-    int64_t tw = ceil_div(y[1], d.m), C = v->src[0]->type.shape.dim[2];
-    int64_t bytes = t * t * dtype_bytes(v->type.dt) *
-                    (ceil_div(C, s->lanes) * s->lanes + WINO_PANEL);
-    int64_t most = clamp(ROOM / bytes / s->mr * s->mr, LEAST_TILES, MOST_TILES);
+    int64_t C = v->src[0]->type.shape.dim[2], th, tw, bytes, least, most;
+    Wino f;
+
+    wino_of(d.m, d.r, d.form, &f);
+    th = ceil_div(y[0], f.out);
+    tw = ceil_div(y[1], f.out);
+    bytes = f.t * f.t * dtype_bytes(v->type.dt) *
+            (ceil_div(C, s->lanes) * s->lanes + WINO_PANEL);
+    // A weight is used at every point that shares it.
+    least = LEAST_TILES * f.nu / f.t / s->mr * s->mr;
+    most = clamp(ROOM / bytes / s->mr * s->mr, least, MOST_TILES);
 
     if (most * bytes > MOST_BYTES)
         most = clamp(MOST_BYTES / bytes, 1, most);

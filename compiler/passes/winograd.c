@@ -5,12 +5,13 @@
  * keeps:  the value of every output, but for rounding
  * breaks: nothing that runs afterwards; there is no derivative of the new ops
  *
- *     conv(x, w)     = conv_wino(x, wino_w(w))
- *     conv_dw(x, dy) = conv_dw_wino(x, dy)
+ *     conv(x, w)     = conv_wino(x, wino_w(w))   stride 1, or 3x3 at stride 2
+ *     conv_up(x, w)  = conv_wino(x, wino_w(w))   3x3 at stride 2
+ *     conv_dw(x, dy) = conv_dw_wino(x, dy)       stride 1
  *
- * at stride 1, for 3x3 and 5x5 filters in f32. wino_w is a value of its own:
- * where w stays the same for a loop or a run it is computed once for it. A pad
- * around x becomes the op's own padding.
+ * for 3x3 and 5x5 filters in f32. wino_w is a value of its own: where w stays
+ * the same for a loop or a run it is computed once for it. A pad around x
+ * becomes the op's own padding.
  *
  * Costs are in multiplications (with additions) of the plain formula; those of
  * transforms were measured.
@@ -22,8 +23,9 @@
 
 enum { EXAMPLES = 8 }; // at least, where weights are transformed every time
 
-typedef struct Size { // of a convolution
+typedef struct Size { // of a convolution; of conv_up, x for y
     int64_t Ho, Wo, R, C, O;
+    WinoForm form;
 } Size;
 
 /* Of the multiplications a kernel does at its best it takes the time of this
@@ -46,12 +48,16 @@ static double inside_share(int64_t n, int64_t r)
 
 static double wino_cost(Size s, int64_t m, bool weights)
 {
-    double t = (double)(m + s.R - 1), T = t * t;
+    Wino f;
+    bool known = wino_of(m, s.R, s.form, &f);
+    double T = f.t * f.t, U = f.nu * f.nu;
     double tiles = ceil((double)s.Ho / (double)m) *
                    ceil((double)s.Wo / (double)m);
     double C = (double)s.C;
     double O = ceil((double)s.O / WINO_PANEL) * WINO_PANEL;
 
+    if (!known)
+        return INFINITY;
     if (weights) {
         // Blocks of channels transform what they need, again and again.
         double mc = C >= 128 ? 64 : C >= 64 ? 32 : 16, nc = O < 64 ? O : 64;
@@ -60,7 +66,7 @@ static double wino_cost(Size s, int64_t m, bool weights)
                             4 * C * ceil(O / nc) + 4 * O * ceil(C / mc)) +
                T * C * O / 2;
     }
-    return tiles * T * (1.1 * C * O + 4 * (C + O)) + 24 * T * C * O / EXAMPLES;
+    return tiles * T * (1.1 * C * O + 4 * (C + O)) + 24 * U * C * O / EXAMPLES;
 }
 
 /* The best m, or 0. */
@@ -103,6 +109,26 @@ static bool fits(const WinoDims *d)
            d->pw_hi < d->r;
 }
 
+/* The form of v; conv_up needs frames that say the size of the result, and
+ * the same phase first in both dims. */
+static bool form_of(Val v, WinoDims *d)
+{
+    ConvDims c = ir_conv_dims(v);
+    const int64_t *x = v->src[0]->type.shape.dim;
+
+    if (c.sh != c.sw || c.sh > 2 || (c.sh == 2 && v->op == OP_conv_dw))
+        return false;
+    if (v->op != OP_conv_up) {
+        d->form = c.sh == 2 ? WINO_DOWN : WINO_SAME;
+        return true;
+    }
+    d->form = c.ph_lo % 2 ? WINO_UP_ODD : WINO_UP;
+    d->ph_hi = 2 * (x[0] - 1) + d->r - d->ph_lo - v->type.shape.dim[0];
+    d->pw_hi = 2 * (x[1] - 1) + d->r - d->pw_lo - v->type.shape.dim[1];
+    return c.sh == 2 && c.ph_lo % 2 == c.pw_lo % 2 && d->ph_hi >= 0 &&
+           d->pw_hi >= 0;
+}
+
 static Val winograd_node(void *env, Graph *g, Val old, Val v)
 {
     bool weights = v->op == OP_conv_dw;
@@ -113,22 +139,29 @@ static Val winograd_node(void *env, Graph *g, Val old, Val v)
 
     (void)env;
     (void)old;
-    if ((v->op != OP_conv && !weights) || v->type.dt != DT_f32)
+    if ((v->op != OP_conv && v->op != OP_conv_up && !weights) ||
+        v->type.dt != DT_f32)
         return NULL;
     w = weights ? v->type.shape.dim : v->src[1]->type.shape.dim;
-    y = weights ? v->src[1]->type.shape.dim : v->type.shape.dim;
+    y = (weights ? v->src[1] : v->op == OP_conv_up ? v->src[0]
+                                                   : v)->type.shape.dim;
     c = ir_conv_dims(v);
-    if (w[0] != w[1] || c.sh != 1 || c.sw != 1 ||
-        (!weights && v->src[1]->type.batched) ||
+    if (w[0] != w[1] || (!weights && v->src[1]->type.batched) ||
         (weights && !v->src[0]->type.batched))
         return NULL;
-    d = (WinoDims){0, w[0], c.ph_lo, c.ph_hi, c.pw_lo, c.pw_hi, w[3]};
-    d.m = choose((Size){y[0], y[1], w[0], w[2], w[3]}, weights);
+    d = (WinoDims){0, w[0], c.ph_lo, c.ph_hi, c.pw_lo, c.pw_hi, w[3],
+                   WINO_SAME};
+    if (!form_of(v, &d))
+        return NULL;
+    d.m = choose((Size){y[0], y[1], w[0], w[2], w[3], (WinoForm)d.form},
+                 weights);
     if (!d.m || !fits(&d))
         return NULL;
-    x = unframed(v->src[0], &d);
-    return weights ? ir_conv_dw_wino(g, x, v->src[1], d)
-                   : ir_conv_wino(g, x, ir_wino_w(g, v->src[1], d.m), d);
+    x = v->op == OP_conv_up ? v->src[0] : unframed(v->src[0], &d);
+    if (weights)
+        return ir_conv_dw_wino(g, x, v->src[1], d);
+    return ir_conv_wino(g, x, ir_wino_w(g, v->src[1], d.m, (WinoForm)d.form),
+                        d);
 }
 
 void pass_winograd(Func *f, const PassOptions *opt)

@@ -160,7 +160,7 @@ static Val dense_panels(Graph *g, int64_t I, int64_t O, int64_t dx,
 static Val conv_wino(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O,
                      int64_t m)
 {
-    WinoDims d = {m, R, R / 2, R / 2, R / 2, R / 2, O};
+    WinoDims d = {m, R, R / 2, R / 2, R / 2, R / 2, O, WINO_SAME};
     int64_t t = m + R - 1, panels = (O + WINO_PANEL - 1) / WINO_PANEL;
 
     return ir_conv_wino(g, input(g, "x", true, shape_of(3, H, H, C)),
@@ -182,7 +182,7 @@ static Val conv_f4(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
 static Val conv_dw_wino(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O,
                         int64_t m)
 {
-    WinoDims d = {m, R, R / 2, R / 2, R / 2, R / 2, O};
+    WinoDims d = {m, R, R / 2, R / 2, R / 2, R / 2, O, WINO_SAME};
 
     return ir_conv_dw_wino(g, input(g, "x", true, shape_of(3, H, H, C)),
                            input(g, "dy", true, shape_of(3, H, H, O)), d);
@@ -200,7 +200,8 @@ static Val conv_dw_f4(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
 
 static Val wino_w(Graph *g, int64_t m, int64_t C, int64_t R, int64_t O)
 {
-    return ir_wino_w(g, input(g, "w", false, shape_of(4, R, R, C, O)), m);
+    return ir_wino_w(g, input(g, "w", false, shape_of(4, R, R, C, O)), m,
+                     WINO_SAME);
 }
 
 static Val dense(Graph *g, int64_t I, int64_t O, int64_t unused, int64_t mode)

@@ -2,6 +2,7 @@
  * op_case.c -- see op_case.h. One function for each kind of attributes draws
  * the types of the sources and the attributes; the rest is common.
  */
+#include "ir/wino.h"
 #include "support/op_case.h"
 
 #include <string.h>
@@ -261,26 +262,35 @@ static void conv(Draw *w)
 /* A use of Winograd's ops; sources 0 and 1 as conv's. */
 static void wino(Draw *w)
 {
-    static const int64_t variant[][2] = {{2, 3}, {4, 3}, {2, 5}};
-    const int64_t *f = variant[pick(w, 0, 2)];
-    int64_t t = f[0] + f[1] - 1, O = pick(w, 1, 40), C = pick(w, 1, 20), p[4];
+    static const int64_t variant[][3] = {
+        {2, 3, WINO_SAME}, {4, 3, WINO_SAME}, {2, 5, WINO_SAME},
+        {4, 3, WINO_DOWN}, {4, 3, WINO_UP}, {2, 3, WINO_UP_ODD},
+    };
+    const int64_t *f = variant[pick(w, 0, w->op == OP_conv_dw_wino ? 2 : 5)];
+    int64_t O = pick(w, 1, 40), C = pick(w, 1, 20), p[4];
+    bool odd = f[2] == WINO_UP_ODD, up = odd || f[2] == WINO_UP;
+    Wino form;
     Shape x = shape_of(3, pick(w, f[1], 9), pick(w, f[1], 9), C), y;
     Attr *a = &w->attr;
 
+    wino_of(f[0], f[1], f[2], &form);
     push(a, f[0]);
     if (w->op == OP_wino_w) {
+        push(a, f[2]);
         source(w, w->number, shape_of(4, f[1], f[1], C, O));
         return;
     }
     push(a, f[1]);
     for (int j = 0; j < 4; j++)
-        push(a, p[j] = pick(w, 0, 2));
+        push(a, p[j] = up && j % 2 == 0 ? odd : pick(w, 0, 2));
     push(a, O);
+    push(a, f[2]);
     y = shape_of(3, x.dim[0] + p[0] + p[1] - f[1] + 1,
                  x.dim[1] + p[2] + p[3] - f[1] + 1, O);
     source(w, w->number, x);
     if (w->op == OP_conv_wino)
-        y = shape_of(4, (O + 31) / 32, t * t, C, (int64_t)32);
+        y = shape_of(4, (O + 31) / 32, (int64_t)(form.nu * form.nu), C,
+                     (int64_t)32);
     source(w, w->number, y);
     w->src[1].batched = w->op == OP_conv_dw_wino && w->src[0].batched;
 }

@@ -18,7 +18,7 @@ static Tol tol_of(Val y)
         return tol_exact();
     // Sums over channels and taps, through transforms that lose a few bits.
     if (op_info[y->op].attr == ATTR_WINO)
-        return tol_sum(y->type.dt, 500, 128);
+        return tol_sum(y->type.dt, 500, 256);
     return tol_sum(y->type.dt, 20, 4);
 }
 

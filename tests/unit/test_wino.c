@@ -30,20 +30,38 @@ static int close_arena(void **state)
     return 0;
 }
 
-/* One convolution of [H, H, C] with R x R taps, same size, and its forms. */
+/* One convolution of [H, H, C] with R x R taps, of the same size, half or
+ * twice it, and its forms. */
 typedef struct Net {
     int64_t H, C, R, O, m, batch;
+    WinoForm form;
     DType dt;
     Graph *g;
     Val x, w, dy;
     Tensor at[3];
 } Net;
 
+static bool is_up(const Net *n)
+{
+    return n->form == WINO_UP || n->form == WINO_UP_ODD;
+}
+
+/* To 2 H: a row or column short before, or behind. */
+static ConvDims up_dims(const Net *n)
+{
+    int64_t lo = n->form == WINO_UP_ODD;
+
+    return (ConvDims){2, 2, lo, 1 - lo, lo, 1 - lo};
+}
+
 static Val plain(const Net *n, bool weights)
 {
     int64_t p = n->R / 2;
-    ConvDims d = {1, 1, p, p, p, p};
+    int64_t s = n->form == WINO_SAME ? 1 : 2;
+    ConvDims d = {s, s, p, p, p, p};
 
+    if (is_up(n))
+        return ir_conv_up(n->g, n->x, n->w, up_dims(n), 2 * n->H, 2 * n->H);
     return weights ? ir_conv_dw(n->g, n->x, n->dy, d, n->R, n->R)
                    : ir_conv(n->g, n->x, n->w, d);
 }
@@ -51,10 +69,15 @@ static Val plain(const Net *n, bool weights)
 static Val fast(const Net *n, bool weights)
 {
     int64_t p = n->R / 2;
-    WinoDims d = {n->m, n->R, p, p, p, p, n->O};
+    WinoDims d = {n->m, n->R, p, p, p, p, n->O, n->form};
 
+    if (is_up(n)) {
+        d.ph_lo = d.pw_lo = n->form == WINO_UP_ODD;
+        d.ph_hi = d.pw_hi = n->form == WINO_UP;
+    }
     return weights ? ir_conv_dw_wino(n->g, n->x, n->dy, d)
-                   : ir_conv_wino(n->g, n->x, ir_wino_w(n->g, n->w, n->m), d);
+                   : ir_conv_wino(n->g, n->x, ir_wino_w(n->g, n->w, n->m,
+                                                     n->form), d);
 }
 
 static void net_open(Net *n)
@@ -138,7 +161,20 @@ static const Net variants[] = {
                                                .m = 4},
     {.H = 7, .C = 2, .R = 5, .O = 3, .m = 2}, {.H = 5, .C = 2, .R = 3, .O = 40,
                                                .m = 3},
+    {.H = 9, .C = 3, .R = 3, .O = 4, .m = 4, .form = WINO_DOWN},
+    {.H = 8, .C = 5, .R = 3, .O = 33, .m = 2, .form = WINO_DOWN},
+    {.H = 7, .C = 3, .R = 3, .O = 4, .m = 4, .form = WINO_UP},
+    {.H = 5, .C = 3, .R = 3, .O = 40, .m = 3, .form = WINO_UP},
+    {.H = 8, .C = 4, .R = 3, .O = 5, .m = 4, .form = WINO_UP_ODD},
+    {.H = 3, .C = 2, .R = 3, .O = 3, .m = 2, .form = WINO_UP_ODD},
 };
+
+/* Forms of the weight gradient there are. */
+static int ways(const Net *n)
+{
+    return n->form == WINO_SAME ? 2 : 1;
+}
+
 
 static void the_algebra_is_exact(void **state)
 {
@@ -149,7 +185,7 @@ static void the_algebra_is_exact(void **state)
         n.dt = DT_f64;
         n.batch = 2;
         net_open(&n);
-        for (int weights = 0; weights < 2; weights++) {
+        for (int weights = 0; weights < ways(&n); weights++) {
             Tensor a = exactly(&n, plain(&n, weights));
             Tensor b = exactly(&n, fast(&n, weights));
 
@@ -183,6 +219,16 @@ static void errors_are_small(void **state)
         {.H = 8, .C = 96, .R = 3, .O = 32, .m = 4, .batch = 2},
         {.H = 8, .C = 640, .R = 3, .O = 32, .m = 4, .batch = 1},
         {.H = 14, .C = 32, .R = 5, .O = 64, .m = 2, .batch = 1},
+        {.H = 16, .C = 64, .R = 3, .O = 64, .m = 2, .batch = 2,
+         .form = WINO_DOWN},
+        {.H = 16, .C = 128, .R = 3, .O = 32, .m = 4, .batch = 2,
+         .form = WINO_DOWN},
+        {.H = 8, .C = 64, .R = 3, .O = 64, .m = 2, .batch = 2,
+         .form = WINO_UP_ODD},
+        {.H = 8, .C = 128, .R = 3, .O = 32, .m = 4, .batch = 2,
+         .form = WINO_UP_ODD},
+        {.H = 16, .C = 640, .R = 3, .O = 32, .m = 4, .batch = 1,
+         .form = WINO_DOWN},
     };
 
     (void)state;
@@ -191,7 +237,7 @@ static void errors_are_small(void **state)
 
         n.dt = DT_f32;
         net_open(&n);
-        for (int weights = 0; weights < 2; weights++) {
+        for (int weights = 0; weights < ways(&n); weights++) {
             Tensor want = exactly(&n, plain(&n, weights));
             Tensor a = by_machine(&n, plain(&n, weights), NULL, 1);
             Tensor b = by_machine(&n, fast(&n, weights), NULL, 1);
@@ -200,7 +246,10 @@ static void errors_are_small(void **state)
 
             printf("%-12s F(%d,%d) %3d -> %d @%-2d error/rms: plain %.1e (max "
                    "%.1e), Winograd %.1e (max %.1e)\n",
-                   weights ? "weights" : "convolution", (int)n.m, (int)n.R,
+                   weights              ? "weights"
+                   : is_up(&n)          ? "up, stride 2"
+                   : n.form == WINO_SAME ? "convolution"
+                                        : "stride 2", (int)n.m, (int)n.R,
                    (int)n.C, (int)n.O, (int)n.H, arms, amax, brms, bmax);
             assert_true(brms < 6e-6);
             assert_true(bmax < 1e-4);
@@ -224,7 +273,7 @@ static void bits_are_the_same_everywhere(void **state)
         n.C = 19 + (int64_t)i;
         n.batch = 40; // more than a group
         net_open(&n);
-        for (int weights = 0; weights < 2; weights++) {
+        for (int weights = 0; weights < ways(&n); weights++) {
             Tensor all = by_machine(&n, fast(&n, weights), NULL, 1), other;
 
             other = by_machine(&n, fast(&n, weights), NULL, 3);
@@ -261,6 +310,26 @@ static Val chosen(DType dt, int64_t H, int64_t C, int64_t R, int64_t O,
     return v;
 }
 
+/* What becomes of the adjoint in x of a convolution of [H, H, 64] at stride 2
+ * with this frame. */
+static Val adjoint(int64_t lo, int64_t hi, int64_t H, bool on)
+{
+    Graph *g = graph_new(arena);
+    int64_t Ho = (H + lo + hi - 3) / 2 + 1;
+    Val dy = ir_input(g, INPUT_FIELD, intern("dy"),
+                      type_of(DT_f32, true, shape_of(3, Ho, Ho,
+                                                     (int64_t)64)));
+    Val w = ir_input(g, INPUT_VAR, intern("w"),
+                     type_of(DT_f32, false, shape_of(4, (int64_t)3, (int64_t)3,
+                                                     (int64_t)64,
+                                                     (int64_t)64)));
+    Val v = ir_conv_dx(g, dy, w, (ConvDims){2, 2, lo, hi, lo, hi}, H, H);
+    Func f = {.name = "f", .g = g, .nout = 1, .out = &v};
+
+    passes_run(&f, &(PassOptions){.winograd = on}, NULL, NULL);
+    return v;
+}
+
 static void the_pass_takes_it_where_it_pays(void **state)
 {
     Val v;
@@ -277,8 +346,23 @@ static void the_pass_takes_it_where_it_pays(void **state)
         wino_dims(chosen(DT_f32, 14, 32, 5, 64, 1, false, true)).m, 2);
     assert_int_equal(chosen(DT_f32, 32, 160, 3, 160, 1, false, false)->op,
                      OP_conv);
-    assert_int_equal(chosen(DT_f32, 32, 160, 3, 160, 2, false, true)->op,
+    v = chosen(DT_f32, 32, 160, 3, 160, 2, false, true);
+    assert_int_equal(v->op, OP_conv_wino);
+    assert_int_equal(wino_dims(v).form, WINO_DOWN);
+    assert_int_equal(wino_dims(v).m, 4);
+    assert_int_equal(chosen(DT_f32, 32, 160, 3, 160, 2, false, false)->op,
                      OP_conv);
+    assert_int_equal(chosen(DT_f32, 32, 160, 5, 160, 2, false, true)->op,
+                     OP_conv);
+    v = adjoint(0, 1, 32, true);
+    assert_int_equal(v->op, OP_conv_wino);
+    assert_int_equal(wino_dims(v).form, WINO_UP);
+    assert_int_equal(wino_dims(v).ph_hi, 1);
+    v = adjoint(1, 1, 32, true);
+    assert_int_equal(wino_dims(v).form, WINO_UP_ODD);
+    assert_int_equal(wino_dims(v).ph_hi, 0);
+    assert_int_equal(adjoint(0, 0, 32, true)->op, OP_conv_up);
+    assert_int_equal(adjoint(1, 1, 32, false)->op, OP_conv_up);
     assert_int_equal(chosen(DT_f32, 32, 160, 3, 160, 1, true, true)->op,
                      OP_conv);
     assert_int_equal(chosen(DT_f64, 32, 160, 3, 160, 1, false, true)->op,
