@@ -32,7 +32,8 @@ static void add(Row *r, double x, double weight)
     r->m2 += weight * d * (x - r->mean);
 }
 
-/* p +- : Wilson's score interval for k of n at 95 %. */
+/* p +- : Wilson's score interval for k of n at 95 %; it ends at 0 for none and
+ * at 1 for all, where mid and half cancel only but for a rounding. */
 static void wilson(double k, double n, double *lo, double *hi)
 {
     const double z = 1.959963984540054;
@@ -40,8 +41,8 @@ static void wilson(double k, double n, double *lo, double *hi)
     double mid = (p + z * z / (2 * n)) / d;
     double half = z / d * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
 
-    *lo = fmax(0, mid - half);
-    *hi = fmin(1, mid + half);
+    *lo = k > 0 ? fmax(0, mid - half) : 0;
+    *hi = k < n ? fmin(1, mid + half) : 1;
 }
 
 static double value_of(const Row *r)
