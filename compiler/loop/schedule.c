@@ -26,6 +26,7 @@ enum {
     B_BYTES = 512 * 1024,    // weights that stay near while examples change
     BLOCK_BYTES = 384 * 1024, // of operands re-read per tile
     TASKS = 16,              // enough to share among threads
+    FEW_TASKS = 8,
     MIN_REUSE = 8,           // rows that pay for packing
     TASK_FLOPS = 1 << 15,
     PARTS = 8,               // of an example
@@ -310,6 +311,10 @@ static void choose_tasks(Schedule *s, const Kernel *k, const Contract *c)
         return;
     }
     tiles = s->row >= 0 ? ceil_div(c->row[s->row].extent, s->mr) : 1;
+    // Three taps are too few to share out evenly; three times three are not.
+    if (outer * panels < FEW_TASKS && flops_of(c) >= TASK_FLOPS * TASKS &&
+        s->outside < c->nrow && s->outside != s->row && sums_in_c(k))
+        outer *= c->row[s->outside++].extent;
     if (outer * panels < TASKS)
         s->blocks = ceil_div(TASKS, outer * panels);
     if (s->blocks > tiles / 2)

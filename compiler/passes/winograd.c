@@ -63,7 +63,7 @@ static double wino_cost(Size s, int64_t m, bool weights)
         double mc = C >= 128 ? 64 : C >= 64 ? 32 : 16, nc = O < 64 ? O : 64;
 
         return tiles * T * (1.15 * ceil(C / mc) * mc * O +
-                            4 * C * ceil(O / nc) + 4 * O * ceil(C / mc)) +
+                            16 * C * ceil(O / nc) + 16 * O * ceil(C / mc)) +
                T * C * O / 2;
     }
     return tiles * T * (1.1 * C * O + 4 * (C + O)) + 24 * U * C * O / EXAMPLES;
