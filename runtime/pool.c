@@ -1,11 +1,12 @@
 /*
- * pool.c -- a persistent pool of threads over a static partition.
+ * pool.c -- a persistent pool of threads over a partition of the tasks.
  *
  * The caller publishes a job and raises a generation counter (release);
  * workers wait for it (acquire), spinning some 50 us and then asleep. Thread
- * t of T gets tasks [t N / T, (t + 1) N / T), the caller being thread 0, and
- * the caller waits for the count of unfinished workers to fall to zero in the
- * same two ways. While a job runs the pool is busy: a call from inside runs
+ * t of T gets tasks [t N / T, (t + 1) N / T), the caller being thread 0,
+ * in two pieces of which a thread that is done may take those of another; the
+ * caller waits for the count of unfinished workers to fall to zero in the same
+ * two ways. While a job runs the pool is busy: a call from inside runs
  * serially on the thread that makes it.
  *
  * Whoever goes to sleep says so and looks again before it does; whoever
@@ -22,6 +23,8 @@
 #include <unistd.h>
 
 enum { SPIN_NS = 50000,
+       PIECES = 2,        // of a thread's tasks, each taken as a whole:
+       LAST_OF = 4,       // the last is one part of so many
        STACK = 8 << 20 }; // of each thread: kernels keep up to half of it there
 
 typedef struct Gate { // where threads wait for a counter to change
@@ -36,6 +39,11 @@ typedef struct Worker {
     int number; // 1 .. nthread - 1
 } Worker;
 
+typedef struct Slice { // of the tasks: a thread's own
+    _Alignas(64) atomic_int taken; // pieces
+    int64_t cut[PIECES + 1];       // where they begin and end
+} Slice;
+
 struct RnnPool {
     int nthread; // the caller included
     double spin_ns;
@@ -43,6 +51,7 @@ struct RnnPool {
     RnnKernelFn *fn; // the job: written before `generation`, NULL: quit
     void *const *ptr;
     int64_t n, tasks;
+    Slice *slice;
     /* Counters of different writers, each on a cache line of its own. */
     _Alignas(64) atomic_uint generation;
     _Alignas(64) atomic_uint unfinished;
@@ -106,13 +115,38 @@ static void gate_wake(Gate *g)
     pthread_mutex_unlock(&g->lock);
 }
 
-static void run_slice(const RnnPool *p, int number)
+/* What is left of slice v. */
+static void run_slice(const RnnPool *p, int v)
 {
-    int64_t lo = p->tasks * number / p->nthread;
-    int64_t hi = p->tasks * (number + 1) / p->nthread;
+    Slice *s = &p->slice[v];
 
-    if (lo < hi)
-        p->fn(p->ptr, p->n, lo, hi);
+    while (atomic_load_explicit(&s->taken, memory_order_relaxed) < PIECES) {
+        int k = atomic_fetch_add_explicit(&s->taken, 1, memory_order_relaxed);
+
+        if (k < PIECES && s->cut[k] < s->cut[k + 1])
+            p->fn(p->ptr, p->n, s->cut[k], s->cut[k + 1]);
+    }
+}
+
+/* A thread's own slice, then what the others have left of theirs: a core that
+ * something else runs on, or that is clocked lower, does not hold up the rest. */
+static void run_share(const RnnPool *p, int number)
+{
+    for (int k = 0; k < p->nthread; k++)
+        run_slice(p, (number + k) % p->nthread);
+}
+
+static void cut_slices(RnnPool *p)
+{
+    for (int t = 0; t < p->nthread; t++) {
+        int64_t lo = p->tasks * t / p->nthread;
+        int64_t hi = p->tasks * (t + 1) / p->nthread;
+
+        p->slice[t].cut[0] = lo;
+        p->slice[t].cut[1] = hi - (hi - lo) / LAST_OF;
+        p->slice[t].cut[2] = hi;
+        atomic_store_explicit(&p->slice[t].taken, 0, memory_order_relaxed);
+    }
 }
 
 static void *work(void *arg)
@@ -124,7 +158,7 @@ static void *work(void *arg)
         gate_wait(&p->job, &p->generation, seen, false, p->spin_ns);
         if (!p->fn)
             return NULL;
-        run_slice(p, w->number);
+        run_share(p, w->number);
         if (atomic_fetch_sub(&p->unfinished, 1) == 1)
             gate_wake(&p->done);
     }
@@ -187,6 +221,7 @@ RnnPool *rnn_pool_new(int threads)
     gate_open(&p->done);
     p->spin_ns = threads <= cores ? SPIN_NS : 0;
     p->worker = rnn_alloc(sizeof *p->worker * (size_t)threads);
+    p->slice = rnn_alloc(sizeof *p->slice * (size_t)threads);
     /* Workers read nthread only after the first job is published. */
     p->nthread = start_workers(p, threads);
     return p;
@@ -207,6 +242,7 @@ void rnn_pool_free(RnnPool *p)
         pthread_join(p->worker[i].thread, NULL);
     gate_close(&p->job);
     gate_close(&p->done);
+    free(p->slice);
     free(p->worker);
     free(p);
 }
@@ -227,8 +263,9 @@ void rnn_parallel(RnnCall *call, RnnKernelFn *fn, void *const *ptr,
     p->ptr = ptr;
     p->n = call->n;
     p->tasks = tasks;
+    cut_slices(p);
     publish(p);
-    run_slice(p, 0);
+    run_share(p, 0);
     gate_wait(&p->done, &p->unfinished, 0, true, p->spin_ns);
     atomic_store_explicit(&p->busy, false, memory_order_release);
 }

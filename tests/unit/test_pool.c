@@ -69,19 +69,26 @@ static void note_slice(void *const *ptr, int64_t n, int64_t lo, int64_t hi)
     atomic_store(&size[lo], hi - lo);
 }
 
-static void slices_are_equal_to_within_one(void **state)
+/* Four threads share ten tasks two or three each; a slice is at most two
+ * pieces, the last no more than a quarter of it. */
+static void pieces_are_whole_slices_but_for_a_last_part(void **state)
 {
-    atomic_llong size[10] = {0};
+    atomic_llong size[64] = {0};
     void *ptr[] = {size};
     RnnCall call = {.pool = rnn_pool_new(4)};
 
     (void)state;
     rnn_parallel(&call, note_slice, ptr, 10);
-    rnn_pool_free(call.pool);
     for (long long at = 0; at < 10; at += atomic_load(&size[at])) {
         assert_true(atomic_load(&size[at]) >= 2);
         assert_true(atomic_load(&size[at]) <= 3);
     }
+    rnn_parallel(&call, note_slice, ptr, 64);
+    for (long long at = 0; at < 64; at += 16) {
+        assert_int_equal(atomic_load(&size[at]), 12);
+        assert_int_equal(atomic_load(&size[at + 12]), 4);
+    }
+    rnn_pool_free(call.pool);
 }
 
 static void add_one(void *const *ptr, int64_t n, int64_t lo, int64_t hi)
@@ -161,7 +168,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_runs_once),
         cmocka_unit_test(no_pool_means_this_thread),
-        cmocka_unit_test(slices_are_equal_to_within_one),
+        cmocka_unit_test(pieces_are_whole_slices_but_for_a_last_part),
         cmocka_unit_test(a_call_from_inside_runs_serially),
         cmocka_unit_test(sleepers_wake),
         cmocka_unit_test(many_short_jobs_are_all_done),
