@@ -215,6 +215,8 @@ static void report(const Attack *a, RnnJson *j)
     rnn_json_text(j, "data", a->data->decl->name);
     rnn_json_text(j, "split", a->e->split);
     rnn_json_int(j, "n", a->n);
+    if (a->s->f->examples)
+        rnn_json_text(j, "examples", a->s->f->examples);
     rnn_json_options(j, a->s, a->e);
     rnn_json_text(j, "out", a->s->f->out);
     if (a->net) {
@@ -249,6 +251,8 @@ static void report(const Attack *a, RnnJson *j)
            a->e->name, a->data->decl->name, a->e->split, (long long)a->n,
            a->s->weights, (unsigned long long)a->s->seed,
            rnn_dtype_name(a->s->p->real));
+    if (a->s->f->examples)
+        printf("  the examples that \"%s\" lists\n", a->s->f->examples);
     rnn_table_print(stdout, &t, 2);
 }
 

@@ -215,9 +215,13 @@ static RnnStatus report(const Table *t, RnnJson *j, bool quiet, RnnError *err)
                (long long)t->n, t->n == 1 ? "" : "s", t->s->weights,
                (unsigned long long)t->s->seed,
                rnn_dtype_name(t->s->p->real));
+        if (t->s->f->examples)
+            printf("  the examples that \"%s\" lists\n", t->s->f->examples);
     }
     rnn_json_begin(j, NULL, '{');
     rnn_json_text(j, "name", e->name);
+    if (t->s->f->examples)
+        rnn_json_text(j, "examples", t->s->f->examples);
     rnn_json_text(j, "data", t->data ? t->data->decl->name : "");
     rnn_json_text(j, "split", e->split);
     rnn_json_int(j, "n", t->n);

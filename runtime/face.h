@@ -132,9 +132,10 @@ RnnStatus rnn_session_open(RnnSession *s, const RnnProgram *p,
 void rnn_session_close(RnnSession *s);
 /* Every variable from the seed. */
 RnnStatus rnn_session_init(RnnSession *s, RnnError *err);
-/* The data set of an entry (--data, --limit obeyed); borrowed. */
+/* The data set of an entry (--data, --examples, --limit obeyed); borrowed. */
 RnnStatus rnn_session_data(RnnSession *s, const RnnEntry *e,
                            const RnnDataset **out, RnnError *err);
+/* Another one, for which --examples does not count. */
 RnnStatus rnn_session_split(RnnSession *s, int data, const char *split,
                             const RnnDataset **out, RnnError *err);
 size_t rnn_var_bytes(const RnnVar *v);

@@ -78,6 +78,7 @@ RnnStatus rnn_file_read(const char *path, unsigned char **bytes, size_t *n,
 typedef struct RnnDataset {
     const RnnData *decl;
     const char *split;
+    bool picked;     // some of the examples: rnn_data_pick
     int64_t n;       // examples
     char path[1024]; // where the first file was found
     /* Per field: [n, dims] as stored (u8 is kept as u8 and scaled when
@@ -115,6 +116,10 @@ RnnStatus rnn_data_open(const RnnData *decl, const char *split, const char *dir,
  * (RNN_F32 or RNN_F64) or i32. */
 void rnn_data_gather(const RnnDataset *d, int field, const int32_t *index,
                      int64_t n, int32_t dt, void *dst);
+/* subset.c: the examples that the .npy file lists, in its order, take the place
+ * of all; of those the first `limit`, if it is > 0. */
+RnnStatus rnn_data_pick(RnnDataset *d, const char *path, int64_t limit,
+                        RnnError *err);
 void rnn_data_close(RnnDataset *d);
 
 #endif

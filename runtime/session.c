@@ -40,7 +40,8 @@ RnnStatus rnn_session_open(RnnSession *s, const RnnProgram *p,
     *s = (RnnSession){.p = p, .f = f, .seed = f->seed};
     s->var = calloc(n, sizeof *s->var);
     s->next = calloc(n, sizeof *s->next);
-    s->set = calloc((size_t)p->nentry + 1, sizeof *s->set);
+    // of each data set two splits, whole or in part
+    s->set = calloc(4 * (size_t)p->ndata + 1, sizeof *s->set);
     if (!s->var || !s->next || !s->set)
         return rnn_fail(err, RNN_SURROUNDINGS, "out of memory");
     for (int i = 0; i < p->nvar; i++)
@@ -111,14 +112,10 @@ RnnStatus rnn_session_init(RnnSession *s, RnnError *err)
     return st;
 }
 
-RnnStatus rnn_session_data(RnnSession *s, const RnnEntry *e,
-                           const RnnDataset **out, RnnError *err)
-{
-    return rnn_session_split(s, e->data, e->split, out, err);
-}
-
-RnnStatus rnn_session_split(RnnSession *s, int data, const char *split,
-                            const RnnDataset **out, RnnError *err)
+/* `part`: a file that lists the examples to use, NULL: all. */
+static RnnStatus open_split(RnnSession *s, int data, const char *split,
+                            const char *part, const RnnDataset **out,
+                            RnnError *err)
 {
     *out = NULL;
     if (data < 0)
@@ -126,21 +123,36 @@ RnnStatus rnn_session_split(RnnSession *s, int data, const char *split,
     const RnnData *decl = &s->p->data[data];
 
     for (int i = 0; i < s->nset; i++)
-        if (s->set[i].decl == decl && !strcmp(s->set[i].split, split)) {
+        if (s->set[i].decl == decl && !strcmp(s->set[i].split, split) &&
+            s->set[i].picked == (part != NULL)) {
             *out = &s->set[i];
             return RNN_OK;
         }
     RnnDataset *d = &s->set[s->nset];
-    RnnStatus st = rnn_data_open(decl, split, s->f->data, s->f->limit, d,
-                                 err);
+    RnnStatus st = rnn_data_open(decl, split, s->f->data,
+                                 part ? 0 : s->f->limit, d, err);
     if (st != RNN_OK)
         return st;
     s->nset++;
+    if (part && (st = rnn_data_pick(d, part, s->f->limit, err)) != RNN_OK)
+        return st;
     *out = d;
     if (d->n < 1)
         return rnn_fail(err, RNN_BAD_INPUT, "%s.%s (%s) holds no examples",
                         decl->name, split, d->path);
     return RNN_OK;
+}
+
+RnnStatus rnn_session_data(RnnSession *s, const RnnEntry *e,
+                           const RnnDataset **out, RnnError *err)
+{
+    return open_split(s, e->data, e->split, s->f->examples, out, err);
+}
+
+RnnStatus rnn_session_split(RnnSession *s, int data, const char *split,
+                            const RnnDataset **out, RnnError *err)
+{
+    return open_split(s, data, split, NULL, out, err);
 }
 
 bool rnn_entry_bytes(const RnnEntry *e, int64_t batch, size_t *bytes)

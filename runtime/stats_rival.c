@@ -73,9 +73,9 @@ RnnStatus rnn_scores_rival(RnnSession *s, const RnnEntry *e,
     Rival r = {.decl = decl};
     bool other = decl->data >= 0;
     RnnProgress g;
-    RnnStatus st = rnn_session_split(s, other ? decl->data : e->data,
-                                     other ? decl->split : e->split, &r.data,
-                                     err);
+    RnnStatus st = other ? rnn_session_split(s, decl->data, decl->split,
+                                             &r.data, err)
+                         : rnn_session_data(s, e, &r.data, err);
 
     if (st != RNN_OK)
         return st;

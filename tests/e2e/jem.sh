@@ -52,6 +52,20 @@ cmp -s classes.npy counted.npy || fail "the classes are not one after the other"
 ./jem evaluate all --weights whole.safetensors --plots nowhere >out.txt 2>&1
 [ $? = 2 ] && grep -q "nowhere" out.txt || fail "a folder that is not there: $(cat out.txt)"
 
+echo "== some of the examples"
+must ./jem sample thirds --weights init --out thirds.npy --quiet
+must ./jem sample thirds --weights init --n 300 --out beyond.npy --quiet
+must ./jem evaluate refined --weights whole.safetensors --examples thirds.npy --json part.json
+must ./jem evaluate refined --weights whole.safetensors --examples thirds.npy --limit 1 --json first.json --quiet
+must ./jem evaluate refined --weights whole.safetensors --limit 1 --json alone.json --quiet
+grep -q '"n": *100' part.json && grep -q '"examples": "thirds.npy"' part.json || fail "not the examples listed"
+[ "$(json_row first.json steep)" = "$(json_row alone.json steep)" ] || fail "the first of the list is not example 0"
+./jem evaluate refined --weights init --examples beyond.npy >out.txt 2>&1
+[ $? = 1 ] && grep -q 'element 214 of "beyond.npy" is example 642, and there are 0 to 639' out.txt ||
+    fail "an example that is not there: $(cat out.txt)"
+./jem evaluate refined --weights init --examples counted.npy >out.txt 2>&1
+[ $? = 1 ] && grep -q 'should list numbers of examples' out.txt || fail "reals as a list: $(cat out.txt)"
+
 echo "== without p(x)"
 
 sed '/^sample grid/,$d' "$SRC/tests/e2e/jem.rnn" >plain.rnn
