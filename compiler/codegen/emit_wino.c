@@ -11,7 +11,7 @@
  */
 #include "codegen/wino.h"
 
-enum { SHORT = 8 };
+enum { SHORT = 12 };
 
 V wino_frame(Winograd *w, int64_t elements)
 {

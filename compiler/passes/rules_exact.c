@@ -14,6 +14,8 @@
 #define Z PVAR(2)
 #define C PVAR(3)
 #define K PANY(4)
+#define THEN P3(select, C, X, PCONST(0)) // the two branches of a derivative
+#define ELSE P3(select, C, PCONST(0), Y)
 #define ROUND(name, left, right) RULE_IF(name, left, right, NULL, RULE_ROUND)
 
 static bool is_real(const Match *m)
@@ -135,6 +137,15 @@ const Rule rules_exact[] = {
          P3(select, C, X, Y)),
     RULE("select-else", P3(select, C, X, P3(select, C, Z, Y)),
          P3(select, C, X, Y)),
+    RULE("add-branches", P2(add, THEN, ELSE), P3(select, C, X, Y)),
+    RULE("add-branches-apart", P2(add, P2(add, Z, THEN), ELSE),
+         P2(add, Z, P3(select, C, X, Y))),
+    RULE_IF("add-branch-scaled", P2(add, THEN, P2(mul, ELSE, K)),
+            P3(select, C, X, P2(mul, Y, K)), is_divisor, RULE_EXACT),
+    RULE_IF("add-branch-scaled-apart",
+            P2(add, P2(add, Z, THEN), P2(mul, ELSE, K)),
+            P2(add, Z, P3(select, C, X, P2(mul, Y, K))), is_divisor,
+            RULE_EXACT),
     RULE_FN("cast-cast", RULE_EXACT, OP_cast, cast_cast,
             "cast(cast(x)) -> cast(x)", cast_example),
     RULE_FN("select-known", RULE_EXACT, OP_select, select_known,
