@@ -156,17 +156,37 @@ static Val dense_panels(Graph *g, int64_t I, int64_t O, int64_t dx,
                   &(DotDims){.ncontract = 1});
 }
 
-/* H, W: of the image; a frame keeps its size. */
+/* H, W: of the image; a frame keeps its size, or gives half or twice it. */
+static Val conv_form(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O,
+                     int64_t m, WinoForm form)
+{
+    int64_t lo = form == WINO_UP_ODD || form == WINO_SAME ? R / 2 : 0;
+    int64_t hi = form == WINO_UP_ODD ? 0 : R / 2;
+    int64_t panels = (O + WINO_PANEL - 1) / WINO_PANEL;
+    WinoDims d = {m, R, lo, hi, lo, hi, O, form};
+    Wino f;
+
+    wino_of(m, R, form, &f);
+    return ir_conv_wino(g, input(g, "x", true, shape_of(3, H, H, C)),
+                        input(g, "u", false,
+                              shape_of(4, panels, (int64_t)(f.nu * f.nu), C,
+                                       (int64_t)WINO_PANEL)), d);
+}
+
 static Val conv_wino(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O,
                      int64_t m)
 {
-    WinoDims d = {m, R, R / 2, R / 2, R / 2, R / 2, O, WINO_SAME};
-    int64_t t = m + R - 1, panels = (O + WINO_PANEL - 1) / WINO_PANEL;
+    return conv_form(g, H, C, R, O, m, WINO_SAME);
+}
 
-    return ir_conv_wino(g, input(g, "x", true, shape_of(3, H, H, C)),
-                        input(g, "u", false,
-                              shape_of(4, panels, t * t, C,
-                                       (int64_t)WINO_PANEL)), d);
+static Val conv_half(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    return conv_form(g, H, C, R, O, 4, WINO_DOWN);
+}
+
+static Val conv_twice(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    return conv_form(g, H, C, R, O, 4, WINO_UP_ODD);
 }
 
 static Val conv_f2(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
@@ -322,6 +342,10 @@ static const struct {
     {"batch 1: F(2,3) 64->64 @6", conv_f2, {6, 64, 3, 64}, 1},
     {"batch 1: F(4,3) 64->64 @7", conv_f4, {7, 64, 3, 64}, 1},
     {"dw F(4,3) 160->160 @32", conv_dw_f4, {32, 160, 3, 160}, 4},
+    {"F(4,3)/2 64->64 @32", conv_half, {32, 64, 3, 64}, 64},
+    {"F(4,3)/2 128->128 @16", conv_half, {16, 128, 3, 128}, 64},
+    {"up F(4,3)/2 64->64 @16", conv_twice, {16, 64, 3, 64}, 64},
+    {"up F(4,3)/2 128->128 @8", conv_twice, {8, 128, 3, 128}, 64},
     {"dw F(4,3) 320->320 @16", conv_dw_f4, {16, 320, 3, 320}, 8},
     {"dw F(4,3) 640->640 @8", conv_dw_f4, {8, 640, 3, 640}, 8},
     {"dw F(2,5) 32->64 @14", conv_dw_f2, {14, 32, 5, 64}, 128},
