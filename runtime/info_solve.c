@@ -105,25 +105,33 @@ static double bound_of(const RnnSession *s, const RnnSolve *v)
 /* What each way to the gradient keeps and evaluates. */
 static void costs(const RnnProgram *p, const RnnSolve *v, RnnTable *t)
 {
-    static const char *const way[] = {"unrolled", "checkpointed", "adjoint"};
-    double state = (double)v->size * (double)rnn_dtype_bytes(p->real);
+    static const char *const way[] = {"unrolled", "kept", "checkpointed",
+                                      "adjoint"};
+    double element = (double)rnn_dtype_bytes(p->real) / 1000;
+    double state = (double)v->size * element;
     double each = (double)v->steps * v->evaluations;
 
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         bool chosen = !strcmp(way[k], v->gradient);
         double levels = chosen && v->levels > 1 ? (double)v->levels : 2;
-        double kept = k == 0   ? (double)v->steps
-                      : k == 1 ? levels * ceil(pow((double)v->steps,
+        double kept = k < 2    ? (double)v->steps
+                      : k == 2 ? levels * ceil(pow((double)v->steps,
                                                    1 / levels))
                                : 2;
-        double again = k == 1 ? levels * each : each;
+        double kb = kept * state;
+        double again = k == 2 ? levels * each : each;
 
-        if (k == 1 && v->adaptive)
+        if (k == 2 && v->adaptive)
             continue;
+        if (k == 1)
+            kb += each * (double)v->products * element;
         rnn_cell(t, "%s gradient%s", way[k], chosen ? " (chosen)" : "");
-        rnn_cell(t, "%.0f states, %.3g kB per example", kept,
-                 kept * state / 1000);
-        rnn_cell(t, "%.0f evaluations more", again);
+        rnn_cell(t, "%.0f states%s, %.3g kB per example", kept,
+                 k == 1 ? " and all products" : "", kb);
+        if (k == 1)
+            rnn_cell(t, "what follows the products again");
+        else
+            rnn_cell(t, "%.0f evaluations more", again);
     }
 }
 

@@ -238,7 +238,7 @@ typedef struct RnnBound {
 typedef struct RnnSolve {
     const char *place, *method, *gradient;
     const char *unbounded; // where its rates lose their bound; "": they do not
-    int64_t steps, size, levels; // see SolveDecl
+    int64_t steps, size, levels, products; // see SolveDecl
     int32_t evaluations, autonomous, adaptive, nbound;
     const RnnBound *bound;
 } RnnSolve;

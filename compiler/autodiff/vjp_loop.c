@@ -11,7 +11,8 @@
  * is a loop again: it carries dv and dc and needs v_i. A second forward loop
  * records what is needed of v_i at the start of each pass (a tape: a carried
  * buffer [n, ...] with put); the backward loop takes it and rebuilds from it
- * what its body needs. Being loops with constant counts, both can be
+ * what its body needs. A loop that is to be kept also has tapes of the
+ * contractions in its body, by which next was computed. Being loops with constant counts, both can be
  * differentiated in turn. Where a variable ends the loop, the second forward
  * loop counts its passes, and the backward loop ends after as many. What the
  * plain loop and the taped one have in
@@ -42,6 +43,8 @@ typedef struct Back { // one loop being reversed
     Val *dc;     // [nc] what a pass adds to dc
     bool *taped; // [n] is v needed
     Val *tape;   // [n]
+    int nkept;   // values of a pass that are recorded, not computed again
+    Val *kept, *kept_tape;
     Val passes;  // how many there were; NULL: count
 } Back;
 
@@ -112,6 +115,22 @@ static Val zero_like(Graph *g, Val v)
     return v->type.batched ? ir_spread(g, zero) : zero;
 }
 
+/* Contractions that the results of the walk need and no adjoint is part of. */
+static void find_kept(Back *b, Val *node, int n)
+{
+    b->kept = NEW_N(b->tmp, Val, n + 1);
+    b->kept_tape = NEW_N(b->tmp, Val, n + 1);
+    for (int i = 0; b->l->keep && i < n; i++) {
+        Val v = node[i];
+        bool before = (v->op == OP_conv || v->op == OP_dot) &&
+                      v->region == b->l && v->type.shape.rank < RANK_MAX;
+        for (int k = 0; before && k < b->l->n; k++)
+            before = b->seed[k] == NULL || !ir_reaches(v, b->seed[k]);
+        if (before)
+            b->kept[b->nkept++] = v;
+    }
+}
+
 /* Which v_i the results of the walk are made of. A variable that never
  * changes is its initial value. */
 static void find_taped(Back *b)
@@ -132,6 +151,7 @@ static void find_taped(Back *b)
             k >= 0 && b->l->next[k] != b->l->var[k])
             b->taped[k] = true;
     }
+    find_kept(b, node, n);
 }
 
 static Val empty_tape(Back *b, Val v)
@@ -151,9 +171,10 @@ static bool run_taped(Back *b)
 {
     Loop *l = b->l;
     int n = l->n, *of = NEW_N(b->tmp, int, l->n + 1);
-    Val *init = NEW_N(b->tmp, Val, 2 * l->n + 2);
-    Val *next = NEW_N(b->tmp, Val, 2 * l->n + 2);
-    Type *type = NEW_N(b->tmp, Type, 2 * l->n + 2);
+    int most = 2 * l->n + b->nkept + 2;
+    Val *init = NEW_N(b->tmp, Val, most);
+    Val *next = NEW_N(b->tmp, Val, most);
+    Type *type = NEW_N(b->tmp, Type, most);
 
     for (int k = 0; k < l->n; k++) {
         init[k] = l->init[k];
@@ -168,6 +189,12 @@ static bool run_taped(Back *b)
     }
     if (n == l->n && l->until < 0)
         return true;
+    int kept = n;
+    for (int k = 0; k < b->nkept; k++) {
+        init[n] = empty_tape(b, b->kept[k]);
+        type[n] = init[n]->type;
+        n++;
+    }
     int passes = n;
     if (l->until >= 0) {
         init[n] = ir_const(b->g, DT_i32, 0);
@@ -177,6 +204,7 @@ static bool run_taped(Back *b)
 
     Loop *to = ir_loop_open(b->g, l->count, init, n, type, l->depth, l->span);
     to->until = l->until;
+    to->keep = l->keep;
     Subst *s = ir_subst_new(b->g, b->tmp, l->depth);
     ir_subst_set(s, l->index, to->index);
     for (int k = 0; k < l->n; k++) {
@@ -185,13 +213,18 @@ static bool run_taped(Back *b)
     }
     for (int k = 0; k < l->n; k++)
         next[k] = ir_subst(s, l->next[k]);
-    for (int k = l->n; k < passes; k++)
+    for (int k = 0; k < b->nkept; k++)
+        next[kept + k] = ir_op3(b->g, OP_put, to->var[kept + k], to->index,
+                                ir_subst(s, b->kept[k]));
+    for (int k = l->n; k < kept; k++)
         next[k] = ir_op3(b->g, OP_put, to->var[k], to->index,
                          to->var[of[k - l->n]]);
     if (passes < n)
         next[passes] = ir_add(b->g, to->index, ir_const(b->g, DT_i32, 1));
     Val node = ir_loop_close(b->g, to, next);
-    for (int k = l->n; k < passes; k++)
+    for (int k = 0; k < b->nkept; k++)
+        b->kept_tape[k] = ir_proj(b->g, node, kept + k);
+    for (int k = l->n; k < kept; k++)
         b->tape[of[k - l->n]] = ir_proj(b->g, node, k);
     if (passes < n)
         b->passes = ir_proj(b->g, node, passes);
@@ -253,6 +286,8 @@ static void run_back(Back *b)
         if (b->live[k])
             ir_subst_set(s, b->seed[k], to->var[at++]);
     }
+    for (int k = 0; k < b->nkept; k++)
+        ir_subst_set(s, b->kept[k], ir_op2(g, OP_take, b->kept_tape[k], pass));
     n = 0;
     for (int k = 0; k < l->n; k++)
         if (b->live[k])

@@ -205,6 +205,7 @@ static void put_solves(Row *r, const Unit *u)
         put_long(&x, d->steps);
         put_long(&x, d->size);
         put_long(&x, d->levels);
+        put_long(&x, d->products);
         put_int(&x, d->evaluations);
         put_int(&x, d->autonomous);
         put_int(&x, d->adaptive);

@@ -124,6 +124,7 @@ struct Loop {
     int n;
     Val count;
     int until; // the variable that ends it when true; -1: none
+    bool keep; // its reverse keeps the contractions of each pass
     Val *init, *var, *next; // [n]
     Val index;              // loopvar -1
     Val node;               // the OP_loop node once closed

@@ -167,6 +167,8 @@ static void put_loop(Print *p, Val v, int by)
     fprintf(p->out, " depth %d", l->depth);
     if (l->until >= 0)
         fprintf(p->out, " until %d", l->until);
+    if (l->keep)
+        fputs(" keep", p->out);
     fputs(" {\n", p->out);
     for (int k = 0; k < l->n; k++) {
         indent(p, by + 1);

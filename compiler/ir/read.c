@@ -226,6 +226,7 @@ static void read_loop(Read *r, uint32_t number)
     read_expect(r, "depth");
     int64_t depth = read_int(r);
     int64_t until = read_is(r, "until") ? read_int(r) : -1;
+    bool keep = read_is(r, "keep");
     read_expect(r, "{");
     if (!r->bad && !type_eq(count->type, type_of(DT_i32, false, shape_of(0))))
         read_wrong(r, "the count is %s", type_text(r->unit, count->type));
@@ -245,6 +246,7 @@ static void read_loop(Read *r, uint32_t number)
         return;
     }
     l->until = (int)until;
+    l->keep = keep;
     r->loop = l;
     if (!read_lines(r))
         return;

@@ -110,6 +110,7 @@ static Val rebuild_loop(Rewrite *r, Val node)
     Loop *copy = ir_loop_open(r->g, r->new[l->count->id], x, l->n, type,
                               l->depth, l->span);
     copy->until = l->until;
+    copy->keep = l->keep;
     r->new[l->index->id] = copy->index;
     for (int k = 0; k < l->n; k++) {
         r->new[l->var[k]->id] = copy->var[k];

@@ -108,6 +108,7 @@ static Val rebuild_loop(Subst *s, Val v)
 
     Loop *to = ir_loop_open(s->g, count, init, l->n, type, depth, l->span);
     to->until = l->until;
+    to->keep = l->keep;
     Subst *vars = ir_subst_new(s->g, s->tmp, depth);
     ir_subst_set(vars, l->index, to->index);
     for (int k = 0; k < l->n; k++) {

@@ -338,6 +338,7 @@ static Val build_loop(Layout *y, Val node)
     Loop *to = ir_loop_open(y->g, plain(y, l->count), x, l->n, type, l->depth,
                             l->span);
     to->until = l->until;
+    to->keep = l->keep;
     keep(y, l->index, order_plain(0, true), to->index);
     for (int k = 0; k < l->n; k++) {
         ir_origin(y->g, to->var[k], l->var[k]->span, l->var[k]->name);

@@ -156,6 +156,7 @@ static bool shrink(Change *c, Use *u)
     if (n) {
         Loop *m = ir_loop_open(g, l->count, init, n, type, l->depth, l->span);
         Subst *s = ir_subst_new(g, c->tmp, l->depth);
+        m->keep = l->keep;
         ir_subst_set(s, l->index, m->index);
         for (int k = 0, at = 0; k < l->n; k++) {
             ir_subst_set(s, l->var[k], keep[k] ? m->var[at] : l->init[k]);
@@ -231,6 +232,7 @@ static void build_merged(Change *c, Merge *m, Val *to_a, Val *to_b)
 
     Loop *to = ir_loop_open(g, a->count, x, n, type, depth, a->span);
     to->until = a->until;
+    to->keep = a->keep;
     Subst *sa = over(c, a, to), *sb = over(c, b, to);
     n = a->n;
     for (int k = 0; k < a->n; k++) {

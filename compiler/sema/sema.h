@@ -51,6 +51,7 @@ typedef struct SolveDecl {
     int64_t steps;   // 0: known only when running; adaptive: the most
     int evaluations; // of a step
     int64_t size;    // elements of the state
+    int64_t products; // elements of the contractions of an evaluation
     int64_t levels;  // of loops that a checkpointed gradient makes of it
     int nterm;
     const BoundTerm *term; // bounded: the Lipschitz bound of its rates

@@ -177,7 +177,7 @@ static bool read_times(Elab *e, Solve *s, const Ast *x)
 /* --- method and settings ------------------------------------------------- */
 
 static const char *const gradients[] = {"unrolled", "checkpointed",
-                                        "adjoint"};
+                                        "adjoint", "kept"};
 static const char *const controls[] = {"i", "pi", "pid"};
 static const char *const norms[] = {"example", "batch"};
 
@@ -399,6 +399,10 @@ static bool adaptive_fits(Elab *e, Solve *s, const Ast *x)
                          "fixed steps");
     if (s->memory)
         return misplaced(e, s, x->span, "memory", "fixed steps");
+    if (s->gradient == GRADIENT_KEPT) {
+        sema_error(e, x->span, "\"gradient: kept\" belongs to fixed steps");
+        return false;
+    }
     if (s->method->lower == 0) {
         sema_error(e, x->span, "%s has no error estimate to choose steps by",
                    s->method->name);

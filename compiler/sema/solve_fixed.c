@@ -65,6 +65,7 @@ static Loop *open(Elab *e, const Solve *s, Val count, const Val *init, int n,
         return NULL;
     }
     Loop *l = ir_loop_open(e->g, count, init, n, type, e->nloops + 1, s->at);
+    l->keep = s->gradient == GRADIENT_KEPT;
     e->loop[e->nloops++] = l;
     return l;
 }

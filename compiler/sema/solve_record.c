@@ -60,10 +60,25 @@ static bool rates_over(Elab *e, Solve *s, Loop **loop, Val *root)
     return *root != NULL;
 }
 
+/* Elements of the contractions that the rates are made of. */
+static int64_t products_of(Val rates, const Loop *l)
+{
+    Arena *tmp = arena_new();
+    int64_t sum = 0;
+    int n;
+    Val *all = ir_topo(tmp, &rates, 1, l, &n);
+
+    for (int k = 0; k < n; k++)
+        if (all[k]->op == OP_conv || all[k]->op == OP_dot)
+            sum += shape_size(all[k]->type.shape);
+    arena_free(tmp);
+    return sum;
+}
+
 void solve_record(Elab *e, Solve *s)
 {
     static const char *const gradient[] = {"unrolled", "checkpointed",
-                                           "adjoint"};
+                                           "adjoint", "kept"};
     SolveDecl d = {.method = s->method->name, .adaptive = s->adaptive,
                    .gradient = gradient[s->gradient], .span = s->at,
                    .evaluations = tableau_plain_stages(s->method)};
@@ -93,6 +108,7 @@ void solve_record(Elab *e, Solve *s)
     } else if (steps.kind == V_INT) {
         d.steps = steps.i;
     }
+    d.products = products_of(root, l);
     d.levels = solve_levels(s, d.steps);
     VEC_PUSH(e->a, &e->u->solve, d);
 }

@@ -54,4 +54,44 @@ says pole "the error stays too large"
 says stiff "bad.rnn:6:7 of example 0 stopped at time .* after 100 steps: it has taken all"
 says stiff "component 1, element 1 changes fastest"
 says nan "bad.rnn:10:7 of example 2 stopped at time 0 .*not finite"
+
+# What is kept instead of computed again is the same; so is a second derivative.
+cat > kept.rnn <<'RNN'
+use nn
+const gradient = "unrolled", slope = 0.1
+data d = npz("d.npz", x: "images") : x real[1, 12, 12]
+dynamics g(z: real[C, H, W], t) = tanh(conv(relu(conv(z + t, C)), C))
+net f(x: real[1, 12, 12]) -> real[10] {
+  z = conv(x, 4)
+  if gradient == "kept" {
+    z = solve g from z over [0, 0.5, 1] by rk4(steps: 3, gradient: kept)
+  } else {
+    z = solve g from z over [0, 0.5, 1] by rk4(steps: 3)
+  }
+  return dense(flatten(z[1] + z[2]), 10)
+}
+train on d.train batch 32 epochs 1 {
+  total = logsumexp(f(x))
+  if slope > 0 {
+    s = grad(logsumexp(f(x)), x)
+    total = total + slope * sum(s * s)
+  }
+  minimize total
+  using sgd(lr: 0.01)
+}
+sample images(n: int = 128) { return uniform(0, 1, shape: [1, 12, 12]) }
+RNN
+for gradient in unrolled kept; do
+    must "$RNNC" build kept.rnn -o $gradient --precision f64 -D gradient=$gradient
+    must ./$gradient sample images --weights init --out d.npz --quiet
+    must ./$gradient train --out $gradient.safetensors --quiet
+done
+same kept.safetensors unrolled.safetensors --exact
+must ./kept check-grad --weights init --quiet
+for gradient in unrolled kept; do
+    must "$RNNC" build kept.rnn -o $gradient -D gradient=$gradient -D slope=0
+done
+flops() { ./$1 info | awk '$1 == "train" && $2 == "train" { print $(NF - 1) * ($NF ~ /G/ ? 1000 : 1) }'; }
+awk -v a="$(flops kept)" -v b="$(flops unrolled)" 'BEGIN { exit !(a > 0 && a < b) }' ||
+    fail "kept: $(flops kept) Mflop, unrolled: $(flops unrolled)"
 finish
