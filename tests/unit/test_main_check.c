@@ -14,29 +14,8 @@
 #include <unistd.h>
 
 #include "face.h"
-#include "support/exe_run.h"
-#include "support/fake_program.h"
 #include "support/json_valid.h"
-
-#define assert_holds(text, part)                                             \
-    do {                                                                     \
-        if (!strstr(text, part))                                             \
-            fail_msg("\"%s\" is not in: %s", part, text);                    \
-    } while (0)
-
-static int set_up(void **state)
-{
-    (void)state;
-    fake_data_write(exe_folder());
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    exe_folder_remove();
-    return 0;
-}
+#include "support/main_case.h"
 
 static void a_right_gradient_passes(void **state)
 {
@@ -258,5 +237,6 @@ int main(void)
         cmocka_unit_test(features_are_looked_up_by_llvm_names),
     };
 
-    return cmocka_run_group_tests_name("main check", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("main check", tests, main_set_up,
+                                       main_tear_down);
 }

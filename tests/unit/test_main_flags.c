@@ -14,33 +14,7 @@
 #include <unistd.h>
 
 #include "face.h"
-#include "support/exe_run.h"
-#include "support/fake_program.h"
-
-#define assert_holds(text, part)                                             \
-    do {                                                                     \
-        if (!strstr(text, part))                                             \
-            fail_msg("\"%s\" is not in: %s", part, text);                    \
-    } while (0)
-#define assert_lacks(text, part)                                             \
-    do {                                                                     \
-        if (strstr(text, part))                                              \
-            fail_msg("\"%s\" is in: %s", part, text);                        \
-    } while (0)
-
-static int set_up(void **state)
-{
-    (void)state;
-    fake_data_write(exe_folder());
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    exe_folder_remove();
-    return 0;
-}
+#include "support/main_case.h"
 
 /* Each row: a command line, its exit code, words of its message. */
 static void refusals_name_the_flag_and_the_way_out(void **state)
@@ -314,5 +288,6 @@ int main(void)
         cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
     };
 
-    return cmocka_run_group_tests_name("main flags", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("main flags", tests, main_set_up,
+                                       main_tear_down);
 }

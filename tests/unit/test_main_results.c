@@ -14,39 +14,15 @@
 #include <unistd.h>
 
 #include "face.h"
-#include "support/exe_run.h"
-#include "support/fake_program.h"
 #include "support/json_valid.h"
+#include "support/main_case.h"
 
 enum { P = FAKE_PIXELS, C = FAKE_CLASSES, N = FAKE_TEST };
 
-#define assert_holds(text, part)                                             \
-    do {                                                                     \
-        if (!strstr(text, part))                                             \
-            fail_msg("\"%s\" is not in: %s", part, text);                    \
-    } while (0)
-
-static const ExeRun *must(int code, const char *args)
-{
-    const ExeRun *r = exe_run(&fake_program, "%s", args);
-
-    if (r->code != code)
-        fail_msg("\"%s\" gave %d: %s%s", args, r->code, r->out, r->err);
-    return r;
-}
-
 static int set_up(void **state)
 {
-    (void)state;
-    fake_data_write(exe_folder());
+    main_set_up(state);
     must(0, "train --epochs 3 --quiet");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    exe_folder_remove();
     return 0;
 }
 
@@ -343,5 +319,5 @@ int main(void)
     };
 
     return cmocka_run_group_tests_name("main results", tests, set_up,
-                                       tear_down);
+                                       main_tear_down);
 }

@@ -13,38 +13,8 @@
 #include <unistd.h>
 
 #include "rt.h"
-#include "support/exe_run.h"
-#include "support/fake_program.h"
 #include "support/json_valid.h"
-
-#define assert_holds(text, part)                                             \
-    do {                                                                     \
-        if (!strstr(text, part))                                             \
-            fail_msg("\"%s\" is not in: %s", part, text);                    \
-    } while (0)
-
-static int set_up(void **state)
-{
-    (void)state;
-    fake_data_write(exe_folder());
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    exe_folder_remove();
-    return 0;
-}
-
-static const ExeRun *must(int code, const char *args)
-{
-    const ExeRun *r = exe_run(&fake_program, "%s", args);
-
-    if (r->code != code)
-        fail_msg("\"%s\" gave %d: %s%s", args, r->code, r->out, r->err);
-    return r;
-}
+#include "support/main_case.h"
 
 static RnnArrays load(const char *path)
 {
@@ -373,5 +343,6 @@ int main(void)
         cmocka_unit_test(a_second_name_in_the_way_leaves_nothing),
     };
 
-    return cmocka_run_group_tests_name("main train", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("main train", tests, main_set_up,
+                                       main_tear_down);
 }
