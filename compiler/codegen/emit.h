@@ -64,6 +64,10 @@ typedef struct Emit { // one LLVM module in the making
     bool blas;                   // set when OpenBLAS is called
 } Emit;
 
+/* module.c: a new context, module of this name and builder; the caller owns
+ * all three. */
+Emit emit_open(Arena *a, const Target *t, const char *name);
+
 /* A function of the runtime (or libm), declared on first use. */
 LLVMValueRef emit_runtime(Emit *e, const char *name, LLVMTypeRef type);
 

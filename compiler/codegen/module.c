@@ -14,16 +14,23 @@ LLVMValueRef emit_runtime(Emit *e, const char *name, LLVMTypeRef type)
     return fn;
 }
 
-static void set_types(Emit *e)
+Emit emit_open(Arena *a, const Target *t, const char *name)
 {
-    e->i1 = LLVMInt1TypeInContext(e->c);
-    e->i8 = LLVMInt8TypeInContext(e->c);
-    e->i32 = LLVMInt32TypeInContext(e->c);
-    e->i64 = LLVMInt64TypeInContext(e->c);
-    e->f32 = LLVMFloatTypeInContext(e->c);
-    e->f64 = LLVMDoubleTypeInContext(e->c);
-    e->ptr = LLVMPointerTypeInContext(e->c, 0);
-    e->voidt = LLVMVoidTypeInContext(e->c);
+    LLVMContextRef c = LLVMContextCreate();
+    Emit e = {.a = a, .target = t, .opt = target_loop_options(t), .c = c};
+
+    e.m = LLVMModuleCreateWithNameInContext(name, c);
+    e.b = LLVMCreateBuilderInContext(c);
+    e.i1 = LLVMInt1TypeInContext(c);
+    e.i8 = LLVMInt8TypeInContext(c);
+    e.i32 = LLVMInt32TypeInContext(c);
+    e.i64 = LLVMInt64TypeInContext(c);
+    e.f32 = LLVMFloatTypeInContext(c);
+    e.f64 = LLVMDoubleTypeInContext(c);
+    e.ptr = LLVMPointerTypeInContext(c, 0);
+    e.voidt = LLVMVoidTypeInContext(c);
+    target_module(t, e.m);
+    return e;
 }
 
 Module *codegen_unit(Arena *a, const Target *t, const Unit *u,
@@ -31,18 +38,15 @@ Module *codegen_unit(Arena *a, const Target *t, const Unit *u,
                      const CodegenOptions *opt)
 {
     Module *m = NEW(a, Module);
-    Emit e = {.a = a, .target = t, .opt = target_loop_options(t)};
+    Emit e = emit_open(a, t, u->name);
     LLVMValueRef *fn = NEW_N(a, LLVMValueRef, nentry);
 
     m->a = a;
     m->target = t;
     if (opt)
         m->opt = *opt;
-    m->c = e.c = LLVMContextCreate();
-    m->m = e.m = LLVMModuleCreateWithNameInContext(u->name, e.c);
-    target_module(t, e.m);
-    e.b = LLVMCreateBuilderInContext(e.c);
-    set_types(&e);
+    m->c = e.c;
+    m->m = e.m;
     for (int i = 0; i < nentry; i++) {
         fn[i] = emit_host(&e, entry[i], i);
         if (entry[i]->entry->kind == ENTRY_CHECK)

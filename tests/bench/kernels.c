@@ -40,19 +40,11 @@ static Peak make_peak(Arena *a, const char *cpu)
 {
     char err[512];
     Target *t = target_new(a, cpu, 2, err, sizeof err);
-    Emit e = {.a = a, .target = t, .opt = target_loop_options(t),
-              .c = LLVMContextCreate()};
+    Emit e = emit_open(a, t, "peak");
     Module *m = NEW(a, Module);
     Peak p = {.lanes = e.opt.vector_bytes / 4};
     void *sym;
 
-    e.m = LLVMModuleCreateWithNameInContext("peak", e.c);
-    e.b = LLVMCreateBuilderInContext(e.c);
-    e.i64 = LLVMInt64TypeInContext(e.c);
-    e.f32 = LLVMFloatTypeInContext(e.c);
-    e.ptr = LLVMPointerTypeInContext(e.c, 0);
-    e.voidt = LLVMVoidTypeInContext(e.c);
-    target_module(t, e.m);
     emit_peak(&e);
     *m = (Module){.a = a, .target = t, .c = e.c, .m = e.m};
     sym = jit_symbol(codegen_jit(m, t, err, sizeof err), "rnn_peak");

@@ -45,24 +45,6 @@ static void add_reads(Arena *a, Kernel *k, Val v)
         add_reads(a, k, v->src[i]);
 }
 
-static Emit emit_new(Arena *a, const Target *t, LLVMContextRef c)
-{
-    Emit e = {.a = a, .target = t, .opt = target_loop_options(t), .c = c};
-
-    e.m = LLVMModuleCreateWithNameInContext("kernel", c);
-    e.b = LLVMCreateBuilderInContext(c);
-    e.i1 = LLVMInt1TypeInContext(c);
-    e.i8 = LLVMInt8TypeInContext(c);
-    e.i32 = LLVMInt32TypeInContext(c);
-    e.i64 = LLVMInt64TypeInContext(c);
-    e.f32 = LLVMFloatTypeInContext(c);
-    e.f64 = LLVMDoubleTypeInContext(c);
-    e.ptr = LLVMPointerTypeInContext(c, 0);
-    e.voidt = LLVMVoidTypeInContext(c);
-    target_module(t, e.m);
-    return e;
-}
-
 TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
                            int level, const Schedule *s)
 {
@@ -84,7 +66,7 @@ TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
     t->target = target_new(a, cpu, level, err, sizeof err);
     if (!t->target)
         fatal_surroundings("%s", err);
-    e = emit_new(a, t->target, LLVMContextCreate());
+    e = emit_open(a, t->target, "kernel");
     if (t->k.kind == KERNEL_CONTRACT) {
         t->k.sched = s ? *s : schedule_choose(&t->k, &e.opt);
         t->k.tasks = t->k.sched.tasks;

@@ -88,24 +88,6 @@ Entry *machine_entry(Arena *a, const Func *f, EntryKind kind)
     return e;
 }
 
-static Emit emit_new(Arena *a, const Target *t, LLVMContextRef c)
-{
-    Emit e = {.a = a, .target = t, .opt = target_loop_options(t), .c = c};
-
-    e.m = LLVMModuleCreateWithNameInContext("machine", c);
-    e.b = LLVMCreateBuilderInContext(c);
-    e.i1 = LLVMInt1TypeInContext(c);
-    e.i8 = LLVMInt8TypeInContext(c);
-    e.i32 = LLVMInt32TypeInContext(c);
-    e.i64 = LLVMInt64TypeInContext(c);
-    e.f32 = LLVMFloatTypeInContext(c);
-    e.f64 = LLVMDoubleTypeInContext(c);
-    e.ptr = LLVMPointerTypeInContext(c, 0);
-    e.voidt = LLVMVoidTypeInContext(c);
-    target_module(t, e.m);
-    return e;
-}
-
 Machine *machine_new(Arena *a, Entry *const *entry, int n, const char *cpu,
                      int level)
 {
@@ -125,7 +107,7 @@ Machine *machine_new(Arena *a, Entry *const *entry, int n, const char *cpu,
     if (!m->target)
         fatal_surroundings("%s", err);
     opt = target_loop_options(m->target);
-    e = emit_new(a, m->target, LLVMContextCreate());
+    e = emit_open(a, m->target, "machine");
     for (int i = 0; i < n; i++) {
         m->program[i] = loop_lower(a, entry[i], &opt);
         name[i] = intern(LLVMGetValueName(emit_host(&e, m->program[i], i)));

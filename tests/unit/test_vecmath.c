@@ -117,19 +117,7 @@ static int set_up(void **state)
     arena = arena_new();
     target = target_new(arena, NULL, 3, err, sizeof err);
     assert_non_null(target);
-    e->a = arena;
-    e->target = target;
-    e->c = LLVMContextCreate();
-    e->m = LLVMModuleCreateWithNameInContext("vecmath", e->c);
-    e->b = LLVMCreateBuilderInContext(e->c);
-    e->i1 = LLVMInt1TypeInContext(e->c);
-    e->i32 = LLVMInt32TypeInContext(e->c);
-    e->i64 = LLVMInt64TypeInContext(e->c);
-    e->f32 = LLVMFloatTypeInContext(e->c);
-    e->f64 = LLVMDoubleTypeInContext(e->c);
-    e->ptr = LLVMPointerTypeInContext(e->c, 0);
-    e->voidt = LLVMVoidTypeInContext(e->c);
-    target_module(target, e->m);
+    *e = emit_open(arena, target, "vecmath");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         make_all(rows[i].name, rows[i].make);
     make_all("pow", NULL);
