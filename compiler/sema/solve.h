@@ -1,12 +1,14 @@
 /*
  * solve.h -- what the files of `solve` share. Private to sema/.
  *
- *   solve.c         the statement read: rates, initial state, times, method
+ *   solve.c         the statement read: rates, initial state, times
+ *   solve_method.c  its method and settings
  *   solve_rates.c   the rates at a state and time; the types of the state
  *   solve_step.c    one Runge-Kutta step
  *   solve_fixed.c   steps of one length, as loops of the program
  *   solve_adapt.c   steps that follow an error estimate (solve_adapt.h)
  *   solve_control.c how long those are
+ *   solve_event.c   where a step crosses the root of an event
  */
 #ifndef RNN_SEMA_SOLVE_H
 #define RNN_SEMA_SOLVE_H
@@ -75,6 +77,10 @@ typedef struct Solve {
     Run run;        // of adaptive steps
     int64_t memory; // states a checkpointed gradient may hold; 0: its choice
 } Solve;
+
+/* solve_method.c: reads x into the method and settings of s; false after an
+ * error. */
+bool solve_method(Elab *e, Solve *s, const Ast *x);
 
 /* solve_rates.c */
 /* The rates at state y and time t, in the types of the state; false after an

@@ -15,12 +15,12 @@
 
 #include <float.h>
 
-static Value real(Elab *e, const Solve *s, Value v)
+Value solve_real(Elab *e, const Solve *s, Value v)
 {
     return elem_cast(e, s->at, &(Arg){.v = v, .span = s->at}, e->real);
 }
 
-static Value wide(Elab *e, const Solve *s, Value v)
+Value solve_wide(Elab *e, const Solve *s, Value v)
 {
     if (v.kind == V_TENSOR)
         return elem_cast(e, s->at, &(Arg){.v = v, .span = s->at}, DT_f64);
@@ -37,13 +37,7 @@ Value pick(Elab *e, const Solve *s, Value c, Value x, Value y)
 
 /* --- the time of a stage -------------------------------------------------- */
 
-typedef struct Moment {
-    const Solve *s;
-    const Adapt *a;
-    Value tau, h; // f64
-} Moment;
-
-static Value moment(Elab *e, const void *env, double c)
+Value adapt_moment(Elab *e, const void *env, double c)
 {
     const Moment *m = env;
     Span at = m->s->at;
@@ -52,21 +46,11 @@ static Value moment(Elab *e, const void *env, double c)
     if (c != 0)
         tau = elem2(e, at, OP_add, tau,
                     elem2(e, at, OP_mul, m->h, value_real(c)));
-    return real(e, m->s, elem2(e, at, OP_add, m->a->start,
+    return solve_real(e, m->s, elem2(e, at, OP_add, m->a->start,
                                elem2(e, at, OP_mul, m->a->way, tau)));
 }
 
 /* --- the variables of the loop ------------------------------------------- */
-
-/* What changes from pass to pass, in the order of the loop's variables. */
-typedef struct State {
-    Value tau, h;       // f64
-    Value before[2];    // error ratios of the last two accepted steps, f64
-    Value held;         // bool: the last attempt was refused
-    Value status;       // i32, a SolveStatus
-    Value steps, tries; // i32
-    Value y[COMPONENTS_MAX], k[COMPONENTS_MAX], row[COMPONENTS_MAX];
-} State;
 
 enum { FIXED_VARS = 8, VARS_MAX = FIXED_VARS + 3 * COMPONENTS_MAX + 1 };
 
@@ -93,18 +77,7 @@ static int members(const Adapt *a, const Solve *s, State *st, Value **out)
 
 /* --- one attempt ---------------------------------------------------------- */
 
-typedef struct Attempt {
-    Value h, step;        // f64, and with the sign of time
-    Value k[STAGES_MAX][COMPONENTS_MAX];
-    Value y[COMPONENTS_MAX];
-    Value ratio;          // f64, constant for gradients
-    Value finite, accept; // bool
-    Value arrives, end;   // bool; f64, tau after it
-} Attempt;
-
-#define STAGES(t) ((const Value(*)[COMPONENTS_MAX])(t)->k)
-
-static bool attempt(Elab *e, Solve *s, const Adapt *a, const State *st,
+bool adapt_attempt(Elab *e, Solve *s, const Adapt *a, const State *st,
                     Attempt *t)
 {
     const Tableau *m = s->method;
@@ -122,7 +95,7 @@ static bool attempt(Elab *e, Solve *s, const Adapt *a, const State *st,
             t->k[0][c] = st->k[c];
     int last = m->stages + (a->rows ? m->extra : 0);
     adjoint_step(s);
-    if (!step_stages(e, s, st->y, t->step, moment, &now, a->keeps_rate, last,
+    if (!step_stages(e, s, st->y, t->step, adapt_moment, &now, a->keeps_rate, last,
                      t->k))
         return false;
     for (int c = 0; c < s->n; c++)
@@ -149,7 +122,7 @@ static void fill_rows(Elab *e, const Solve *s, const Adapt *a, const State *st,
                      elem2(e, at, OP_le, a->outputs, t->end));
 
     in = elem2(e, at, OP_and, in, taken);
-    x = real(e, s, elem2(e, at, OP_min, elem2(e, at, OP_max, x, value_real(0)),
+    x = solve_real(e, s, elem2(e, at, OP_min, elem2(e, at, OP_max, x, value_real(0)),
                          value_real(1)));
     for (int c = 0; c < s->n; c++) {
         int rank = s->type[c].shape.rank;
@@ -164,7 +137,7 @@ static void fill_rows(Elab *e, const Solve *s, const Adapt *a, const State *st,
             }
             if (w.kind != V_TENSOR)
                 continue;
-            w = elem2(e, at, OP_mul, w, real(e, s, t->step));
+            w = elem2(e, at, OP_mul, w, solve_real(e, s, t->step));
             Value term = elem2(e, at, OP_mul, as_rows(e, s, w, rank),
                                t->k[i][c]);
             sum = sum.kind == V_ABSENT ? term
@@ -175,25 +148,6 @@ static void fill_rows(Elab *e, const Solve *s, const Adapt *a, const State *st,
     }
 }
 
-/* Does the event change its sign from the start to the end of the step? */
-static Value crossing(Elab *e, Solve *s, const Adapt *a, const State *st,
-                      const Attempt *t)
-{
-    Moment from = {s, a, st->tau, t->h}, to = {s, a, t->end, t->h};
-    Span at = s->at;
-    Value g = solve_event(e, s, st->y, moment(e, &from, 0));
-    Value h = solve_event(e, s, t->y, moment(e, &to, 0));
-
-    if (g.kind == V_POISON || h.kind == V_POISON)
-        return POISON;
-    Value zero = value_real(0);
-    Value up = elem2(e, at, OP_and, elem2(e, at, OP_lt, g, zero),
-                     elem2(e, at, OP_le, zero, h));
-    Value down = elem2(e, at, OP_and, elem2(e, at, OP_lt, zero, g),
-                       elem2(e, at, OP_le, h, zero));
-    return elem2(e, at, OP_or, up, down);
-}
-
 /* Moves on the examples that are on their way. */
 static bool pass(Elab *e, Solve *s, const Adapt *a, const State *st,
                  State *next)
@@ -202,12 +156,12 @@ static bool pass(Elab *e, Solve *s, const Adapt *a, const State *st,
     Span at = s->at;
     Attempt *t = NEW(e->a, Attempt);
 
-    if (!attempt(e, s, a, st, t))
+    if (!adapt_attempt(e, s, a, st, t))
         return false;
     Value going = elem2(e, at, OP_eq, st->status, value_int(SOLVE_GOING));
     Value taken = elem2(e, at, OP_and, going, t->accept), ends = ABSENT;
     if (s->event) {
-        Value crosses = crossing(e, s, a, st, t);
+        Value crosses = event_crossing(e, s, a, st, t);
         if (crosses.kind == V_POISON)
             return false;
         ends = elem2(e, at, OP_and, taken, crosses);
@@ -257,15 +211,15 @@ static bool pass(Elab *e, Solve *s, const Adapt *a, const State *st,
 
 static bool first_state(Elab *e, Solve *s, Adapt *a, Value *y, State *st)
 {
-    Moment now = {s, a, wide(e, s, value_real(0)), wide(e, s, value_real(0))};
+    Moment now = {s, a, solve_wide(e, s, value_real(0)), solve_wide(e, s, value_real(0))};
 
     for (int c = 0; c < s->n + s->nq; c++)
         st->y[c] = y[c];
     st->tau = now.tau;
-    if (!solve_rates(e, s, y, moment(e, &now, 0), st->k))
+    if (!solve_rates(e, s, y, adapt_moment(e, &now, 0), st->k))
         return false;
     if (s->first_step > 0) {
-        st->h = wide(e, s, value_real(s->first_step));
+        st->h = solve_wide(e, s, value_real(s->first_step));
     } else {
         now.h = control_probe(e, s, a, y, st->k);
         Value probe[COMPONENTS_MAX], rate[COMPONENTS_MAX];
@@ -276,11 +230,11 @@ static bool first_state(Elab *e, Solve *s, Adapt *a, Value *y, State *st)
                                 step_sum(e, s, step, &one, 1,
                                          (const Value(*)[COMPONENTS_MAX])
                                              &st->k, c), c);
-        if (!solve_rates(e, s, probe, moment(e, &now, 1), rate))
+        if (!solve_rates(e, s, probe, adapt_moment(e, &now, 1), rate))
             return false;
         st->h = control_first(e, s, a, y, st->k, rate, now.h);
     }
-    st->before[0] = st->before[1] = wide(e, s, value_real(1));
+    st->before[0] = st->before[1] = solve_wide(e, s, value_real(1));
     st->held = value_tensor(ir_const(e->g, DT_bool, 0));
     st->steps = st->tries = value_tensor(ir_const(e->g, DT_i32, 0));
     Value none = elem2(e, s->at, OP_le, a->length, value_real(0));
@@ -333,131 +287,6 @@ static bool settle(Elab *e, Solve *s, const Adapt *a, State *st)
     return true;
 }
 
-/* --- events --------------------------------------------------------------- */
-
-/* The dense output of the step at x in [0, 1]. */
-static bool inside(Elab *e, const Solve *s, const State *st, const Attempt *t,
-                   Value x, Value *y)
-{
-    const Tableau *m = s->method;
-
-    for (int c = 0; c < s->n; c++) {
-        Value sum = ABSENT;
-        for (int i = 0; i < m->stages + m->extra; i++) {
-            Value w = value_real(0);
-            for (int j = m->degree; j-- > 0;) {
-                double p = m->p[i * m->degree + j];
-                if (w.kind == V_TENSOR || w.num != 0 || p != 0)
-                    w = elem2(e, s->at, OP_mul, x,
-                              elem2(e, s->at, OP_add, w, value_real(p)));
-            }
-            if (w.kind != V_TENSOR)
-                continue;
-            w = real(e, s, elem2(e, s->at, OP_mul, w, t->step));
-            Value term = elem2(e, s->at, OP_mul, w, t->k[i][c]);
-            sum = sum.kind == V_ABSENT ? term
-                                       : elem2(e, s->at, OP_add, sum, term);
-        }
-        y[c] = step_add(e, s, st->y[c], sum, c);
-        if (y[c].kind == V_POISON)
-            return false;
-    }
-    return true;
-}
-
-static Value event_at(Elab *e, Solve *s, const Adapt *a, const State *st,
-                      const Attempt *t, Value x)
-{
-    Value y[COMPONENTS_MAX];
-    Moment now = {s, a, elem2(e, s->at, OP_add, st->tau,
-                              elem2(e, s->at, OP_mul, x, t->h)), t->h};
-
-    return inside(e, s, st, t, x, y)
-               ? solve_event(e, s, y, moment(e, &now, 0)) : POISON;
-}
-
-/* 52 halvings of [0, 1]: x where the event changes its sign. */
-static Value bisect(Elab *e, Solve *s, const Adapt *a, const State *st,
-                    const Attempt *t, Value first)
-{
-    Span at = s->at;
-    Val init[2], next[2];
-    Type type[2];
-
-    if (e->nloops == LOOPS_MAX)
-        return sema_error(e, at, "more than %d nested loops", LOOPS_MAX);
-    for (int k = 0; k < 2; k++) { // lo, hi
-        init[k] = ir_const(e->g, DT_f64, k);
-        type[k] = type_of(DT_f64, first.val->type.batched, shape_of(0));
-    }
-    Loop *l = ir_loop_open(e->g, ir_const(e->g, DT_i32, 52), init, 2, type,
-                           e->nloops + 1, at);
-    e->loop[e->nloops++] = l;
-    Value lo = value_tensor(l->var[0]), hi = value_tensor(l->var[1]);
-    Value mid = elem2(e, at, OP_mul, elem2(e, at, OP_add, lo, hi),
-                      value_real(0.5));
-    Value g = event_at(e, s, a, st, t, mid);
-    bool ok = g.kind != V_POISON;
-    if (ok) { // the sign at mid is that at the start: go on right of it
-        Value same = elem2(e, at, OP_lt, value_real(0),
-                           elem2(e, at, OP_mul, elem1(e, at, OP_sign, g),
-                                 elem1(e, at, OP_sign, first)));
-        Value a0 = pick(e, s, same, mid, lo), a1 = pick(e, s, same, hi, mid);
-        next[0] = node_convert(e, at, &a0, type[0]);
-        next[1] = node_convert(e, at, &a1, type[1]);
-        ok = next[0] && next[1];
-    }
-    e->nloops--;
-    Val node = ir_loop_close(e->g, l, ok ? next : l->var);
-    return ok ? value_tensor(ir_proj(e->g, node, 1)) : POISON;
-}
-
-/* Takes the step that the event lies in, up to it. The root x carries no
- * gradient; subtracting (g - the number g) / slope, which is 0, gives it that
- * of an implicit function. */
-static bool take_event(Elab *e, Solve *s, const Adapt *a, State *st)
-{
-    Span at = s->at;
-    Attempt *t = NEW(e->a, Attempt);
-    Adapt dense = *a;
-    Value y[COMPONENTS_MAX];
-    const double dx = 1e-4;
-
-    dense.rows = true; // the extra stages too
-    if (!attempt(e, s, &dense, st, t))
-        return false;
-    Value first = event_at(e, s, a, st, t, wide(e, s, value_real(0)));
-    if (first.kind == V_POISON)
-        return false;
-    Value x = bisect(e, s, a, st, t, first);
-    if (x.kind == V_POISON)
-        return false;
-    x = elem1(e, at, OP_stop_gradient, x);
-    Value lo = event_at(e, s, a, st, t,
-                        elem2(e, at, OP_sub, x, value_real(dx)));
-    Value hi = event_at(e, s, a, st, t,
-                        elem2(e, at, OP_add, x, value_real(dx)));
-    Value g = event_at(e, s, a, st, t, x);
-    Value slope = elem2(e, at, OP_mul, elem2(e, at, OP_sub, hi, lo),
-                        value_real(1 / (2 * dx)));
-    Value flat = elem2(e, at, OP_eq, slope, value_real(0));
-    slope = pick(e, s, flat, wide(e, s, value_real(1)), slope);
-    slope = elem1(e, at, OP_stop_gradient, slope);
-    Value zero = elem2(e, at, OP_sub, g, elem1(e, at, OP_stop_gradient, g));
-    x = elem2(e, at, OP_sub, x, elem2(e, at, OP_div, zero, slope));
-    if (x.kind == V_POISON || !inside(e, s, st, t, x, y))
-        return false;
-    Value hit = elem2(e, at, OP_eq, st->status, value_int(SOLVE_EVENT));
-    for (int c = 0; c < s->n; c++)
-        st->y[c] = pick(e, s, hit, y[c], st->y[c]);
-    st->tau = pick(e, s, hit, elem2(e, at, OP_add, st->tau,
-                                    elem2(e, at, OP_mul, x, t->h)), st->tau);
-    st->status = pick(e, s, hit, value_int(SOLVE_DONE), st->status);
-    st->steps = elem2(e, at, OP_add, st->steps,
-                      pick(e, s, hit, value_int(1), value_int(0)));
-    return true;
-}
-
 bool solve_adaptive(Elab *e, Solve *s, Value *y, Value *rows, Run *run)
 {
     Adapt a = {0};
@@ -505,7 +334,7 @@ bool solve_adaptive(Elab *e, Solve *s, Value *y, Value *rows, Run *run)
         *member[k] = value_tensor(ir_proj(e->g, node, k));
     if (!ok)
         return false;
-    if (s->event && !take_event(e, s, &a, &st))
+    if (s->event && !event_take(e, s, &a, &st))
         return false;
     for (int c = s->n; c < s->n + s->nq; c++)
         y[c] = st.y[c];
