@@ -107,6 +107,8 @@ LLVMTypeRef emit_type(Emit *e, DType dt, int lanes);     // in registers
 LLVMTypeRef emit_mem_type(Emit *e, DType dt);            // bool is i8
 LLVMValueRef emit_splat(Emit *e, LLVMValueRef x, int lanes);
 LLVMValueRef emit_int(Emit *e, int64_t x);               // i64
+LLVMValueRef emit_smaller(Emit *e, LLVMValueRef x, LLVMValueRef y); // of i64
+LLVMValueRef emit_larger(Emit *e, LLVMValueRef x, LLVMValueRef y);
 LLVMValueRef emit_num(Emit *e, DType dt, int lanes, double x);
 /* Base pointer of a materialized value (one of k->k->read); internal error if
  * it is none. dst's own where it is updated in place. */

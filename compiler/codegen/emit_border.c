@@ -28,14 +28,6 @@ static V at_least(Tiler *t, V x, int64_t least)
                            "");
 }
 
-static V at_most(Tiler *t, V x, V y)
-{
-    LLVMBuilderRef b = t->e->b;
-
-    return LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, x, y, ""), x, y,
-                           "");
-}
-
 /* x / n rounded up, where a negative x may give anything up to 0. */
 static V divided_up(Tiler *t, V x, int64_t n)
 {
@@ -59,7 +51,7 @@ Limits window_limits(Tiler *t, int q)
     x = LLVMBuildNSWSub(t->e->b, tile_int(t, w->pad), i, "");
     l.from = at_least(t, divided_up(t, x, by), 0);
     x = divided_up(t, tile_add(t, x, tile_int(t, w->size)), by);
-    l.to = at_most(t, x, tile_int(t, k->extent));
+    l.to = emit_smaller(t->e, x, tile_int(t, k->extent));
     return l;
 }
 

@@ -26,13 +26,6 @@ static Buffer *argument(const Kernel *k, int i)
     return i ? k->read[i - 1] : k->dst;
 }
 
-static LLVMValueRef smaller(Emit *e, LLVMValueRef x, LLVMValueRef y)
-{
-    LLVMValueRef c = LLVMBuildICmp(e->b, LLVMIntSLT, x, y, "");
-
-    return LLVMBuildSelect(e->b, c, x, y, "");
-}
-
 /* Pointer `at` of the table `from` to the table `to`, moved by so many
  * examples. */
 static void move_pointer(Emit *e, LLVMValueRef to, LLVMValueRef from, int at,
@@ -106,7 +99,7 @@ LLVMValueRef emit_chain(Emit *e, const Step *s, int n)
     copy_pointers(e, s, n, table, p[0],
                   LLVMBuildNSWSub(e->b, p[2], l.i, ""));
     to = emit_index_add(e, l.i, emit_int(e, s->chain->few));
-    run_kernels(e, s, n, table, p[1], l.i, smaller(e, to, p[3]), kernel);
+    run_kernels(e, s, n, table, p[1], l.i, emit_smaller(e, to, p[3]), kernel);
     emit_loop_end(e, &l);
     LLVMBuildRetVoid(e->b);
     LLVMPositionBuilderAtEnd(e->b, here);

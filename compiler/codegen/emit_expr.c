@@ -32,6 +32,20 @@ LLVMValueRef emit_int(Emit *e, int64_t x)
     return LLVMConstInt(e->i64, (unsigned long long)x, true);
 }
 
+LLVMValueRef emit_smaller(Emit *e, LLVMValueRef x, LLVMValueRef y)
+{
+    LLVMValueRef less = LLVMBuildICmp(e->b, LLVMIntSLT, x, y, "");
+
+    return LLVMBuildSelect(e->b, less, x, y, "");
+}
+
+LLVMValueRef emit_larger(Emit *e, LLVMValueRef x, LLVMValueRef y)
+{
+    LLVMValueRef less = LLVMBuildICmp(e->b, LLVMIntSLT, x, y, "");
+
+    return LLVMBuildSelect(e->b, less, y, x, "");
+}
+
 LLVMValueRef emit_splat(Emit *e, LLVMValueRef x, int lanes)
 {
     LLVMTypeRef t = LLVMVectorType(LLVMTypeOf(x), (unsigned)lanes);

@@ -111,8 +111,7 @@ static void one_block(Pooled *p, Dw *d, V o, V end)
     p->values = d->values;
     p->offsets = d->offsets;
     pooled_channel_lists(p, o, d->windows, d->width, d->counts);
-    left = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, lanes, ""),
-                           left, lanes, "");
+    left = emit_smaller(p->e, left, lanes);
     c = nest_loop(p->n, nest_int(p->n, 0), left, "c");
     c.unroll_off = true;
     one_channel(p, d, o, c.i);

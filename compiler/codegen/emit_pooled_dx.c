@@ -28,22 +28,6 @@ static int64_t larger(int64_t x, int64_t y)
     return x > y ? x : y;
 }
 
-static V least(Pooled *p, V x, V y)
-{
-    LLVMBuilderRef b = p->e->b;
-
-    return LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, x, y, ""), x, y,
-                           "");
-}
-
-static V most(Pooled *p, V x, V y)
-{
-    LLVMBuilderRef b = p->e->b;
-
-    return LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, x, y, ""), y, x,
-                           "");
-}
-
 static V start_of(Pooled *p, const Dx *d, V column, V row)
 {
     V at = emit_index_add(p->e, emit_index_mul(p->e, column, d->rows + 1),
@@ -120,9 +104,10 @@ static void one_block(Pooled *p, const Dx *d, const Panel *of, V o)
     pooled_list(p, o, d->starts, u->R * tap, tap);
     a = nest_loop(p->n, nest_int(p->n, 0), nest_int(p->n, u->H), "a");
     a.unroll_off = true;
-    from = most(p, nest_add(p->n, a.i, u->ph - u->R + 1), nest_int(p->n, 0));
-    from = least(p, from, end);
-    to = least(p, nest_add(p->n, a.i, u->ph + 1), end);
+    from = emit_larger(p->e, nest_add(p->n, a.i, u->ph - u->R + 1),
+                       nest_int(p->n, 0));
+    from = emit_smaller(p->e, from, end);
+    to = emit_smaller(p->e, nest_add(p->n, a.i, u->ph + 1), end);
     w = emit_index_mul(p->e, nest_add(p->n, a.i, u->ph), tap);
     w = emit_index_add(p->e, w, of->from);
     w = pooled_at(p, p->elem, pooled_base(p, p->other), w);

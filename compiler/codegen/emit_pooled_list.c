@@ -312,14 +312,12 @@ static void turn(Pooled *p, V *x)
 /* Of windows w .., x[c]: channel c. Beyond the last window it is repeated. */
 static void windows_of(Pooled *p, const Block *k, Val v, V w, V *x)
 {
-    LLVMBuilderRef b = p->e->b;
     V last = nest_int(p->n, p->Ho * p->Wo - 1);
 
     for (int i = 0; i < pooled_list_lanes(p); i++) {
         V at = nest_add(p->n, w, i);
 
-        at = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, at, last, ""),
-                             at, last, "");
+        at = emit_smaller(p->e, at, last);
         at = emit_index_add(p->e, emit_index_mul(p->e, at, p->O), k->o);
         x[i] = channels(p, k, v, at);
     }

@@ -207,11 +207,8 @@ static Range inside(Walk *w, int q, V *a, V *b)
     Limits in = window_limits(t, q);
 
     to = tile_add(t, from, r.len ? tile_int(t, r.len) : r.run_len);
-    to = LLVMBuildSelect(bb, LLVMBuildICmp(bb, LLVMIntSLT, to, in.to, ""), to,
-                         in.to, "");
-    in.from = LLVMBuildSelect(
-        bb, LLVMBuildICmp(bb, LLVMIntSGT, from, in.from, ""), from, in.from,
-        "");
+    to = emit_smaller(t->e, to, in.to);
+    in.from = emit_larger(t->e, from, in.from);
     skip = LLVMBuildNSWSub(bb, in.from, from, "");
     *a = moved(w, *a, skip, t->c.k[q].a);
     // A packed block has but one place of axes before the blocked one.

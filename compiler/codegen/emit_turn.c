@@ -97,14 +97,6 @@ static V far_offset(Squares *s, V q)
     return at;
 }
 
-/* The smaller of x and y. */
-static V least(Squares *s, V x, V y)
-{
-    V less = LLVMBuildICmp(s->e->b, LLVMIntSLT, x, y, "");
-
-    return LLVMBuildSelect(s->e->b, less, x, y, "");
-}
-
 static void square(Squares *s, V p, V q, V *far)
 {
     const Turn *t = s->t;
@@ -133,13 +125,13 @@ static void blocks(Squares *s)
     EmitLoop run = emit_loop(e, s->k->fn, s->lo, s->hi, s->lanes, "run"), one;
 
     run.unroll_off = true;
-    q = least(s, run.i, LLVMBuildSub(e->b, s->hi, n, ""));
+    q = emit_smaller(s->e, run.i, LLVMBuildSub(e->b, s->hi, n, ""));
     for (int i = 0; i < s->lanes; i++)
         far[i] = far_offset(s, add(s, q, emit_int(e, i)));
     one = emit_loop(e, s->k->fn, emit_int(e, 0), emit_int(e, s->t->one.extent),
                     s->lanes, "one");
     one.unroll_off = true;
-    p = least(s, one.i, emit_int(e, s->t->one.extent - s->lanes));
+    p = emit_smaller(s->e, one.i, emit_int(e, s->t->one.extent - s->lanes));
     square(s, p, q, far);
     emit_loop_end(e, &one);
     emit_loop_end(e, &run);

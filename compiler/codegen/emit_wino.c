@@ -159,12 +159,9 @@ static void put(WinoConv *c, V x, V h, V q, V o, int width)
     }
 }
 
-/* min(x, n) */
-static V at_most(Winograd *w, V x, int64_t n)
+V wino_at_most(Winograd *w, V x, int64_t n)
 {
-    V c = LLVMBuildICmp(w->e->b, LLVMIntSLT, x, emit_int(w->e, n), "");
-
-    return LLVMBuildSelect(w->e->b, c, x, emit_int(w->e, n), "");
+    return emit_smaller(w->e, x, emit_int(w->e, n));
 }
 
 /* Where output i of a tile lies in it, row-major. */
@@ -188,9 +185,9 @@ static void put_staged(WinoConv *c, const V *y, V h, V q, V o, int width)
     for (int i = 0; i < m * m; i++)
         wino_save(w, y[i], wino_at(w, c->stage,
                                    emit_int(w->e, place(w, i) * w->lanes)));
-    a = nest_loop(w->n, emit_int(w->e, 0), at_most(w, left_h, m), "a");
+    a = nest_loop(w->n, emit_int(w->e, 0), wino_at_most(w, left_h, m), "a");
     a.unroll_off = true;
-    b = nest_loop(w->n, emit_int(w->e, 0), at_most(w, left_q, m), "b");
+    b = nest_loop(w->n, emit_int(w->e, 0), wino_at_most(w, left_q, m), "b");
     b.unroll_off = true;
     x = wino_add(w, wino_mul(w, a.i, m), b.i);
     x = wino_load(w, wino_at(w, c->stage, wino_mul(w, x, w->lanes)), w->lanes);
@@ -230,7 +227,7 @@ static void tile_out(WinoConv *c, const Spot *p)
     int64_t O = w->d.O;
     V left = LLVMBuildSub(w->e->b, emit_int(w->e, O),
                           wino_mul(w, c->panel, WINO_PANEL), "");
-    V full = at_most(w, left, WINO_PANEL);
+    V full = wino_at_most(w, left, WINO_PANEL);
     EmitLoop l;
 
     full = LLVMBuildSub(w->e->b, full, emit_int(w->e, w->lanes - 1), "");
@@ -268,10 +265,11 @@ static void place_group(WinoConv *c, V x, V *panel)
     part = LLVMBuildSRem(b, x, emit_int(w->e, parts), "");
     x = LLVMBuildSDiv(b, x, emit_int(w->e, parts), "");
     c->first = wino_mul(w, x, w->s->group);
-    c->examples = at_most(w, LLVMBuildSub(b, n, c->first, ""), w->s->group);
+    c->examples = wino_at_most(w, LLVMBuildSub(b, n, c->first, ""),
+                               w->s->group);
     c->top = wino_mul(w, part, rows);
-    c->rows = at_most(w, LLVMBuildSub(b, emit_int(w->e, w->th), c->top, ""),
-                      rows);
+    c->rows = wino_at_most(
+        w, LLVMBuildSub(b, emit_int(w->e, w->th), c->top, ""), rows);
     c->count = LLVMBuildMul(b, c->examples, c->rows, "");
     c->count = wino_mul(w, c->count, w->tw);
     c->panel = *panel;

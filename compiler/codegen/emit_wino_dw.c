@@ -24,18 +24,11 @@ typedef struct Weights {
     V fresh;         // is it the first?
 } Weights;
 
-static V at_most(Winograd *w, V x, int64_t n)
-{
-    V c = LLVMBuildICmp(w->e->b, LLVMIntSLT, x, emit_int(w->e, n), "");
-
-    return LLVMBuildSelect(w->e->b, c, x, emit_int(w->e, n), "");
-}
-
 /* Channels left from `from`, `most` at most. */
 static V channels(Winograd *w, V from, int64_t total, int64_t most)
 {
-    return at_most(w, LLVMBuildSub(w->e->b, emit_int(w->e, total), from, ""),
-                   most);
+    return wino_at_most(
+        w, LLVMBuildSub(w->e->b, emit_int(w->e, total), from, ""), most);
 }
 
 /* --- transforms ----------------------------------------------------------- */
@@ -106,7 +99,7 @@ static void channels_in(Weights *k, Side *s, V row)
     if (!rest)
         return;
     part = LLVMBuildSRem(w->e->b, n, emit_int(w->e, w->lanes), "");
-    part = wino_add(w, full, at_most(w, part, 1));
+    part = wino_add(w, full, wino_at_most(w, part, 1));
     l = nest_loop(w->n, full, part, "part");
     l.unroll_off = true;
     block_in(k, s, l.i, row, (int)rest);
@@ -248,10 +241,10 @@ static void group(Weights *k, V first, V top)
     V zero = emit_int(w->e, 0);
 
     k->first = first;
-    k->examples = at_most(w, LLVMBuildSub(b, n, first, ""), k->group);
+    k->examples = wino_at_most(w, LLVMBuildSub(b, n, first, ""), k->group);
     k->top = top;
-    k->rows = at_most(w, LLVMBuildSub(b, emit_int(w->e, w->th), top, ""),
-                      k->tiles);
+    k->rows = wino_at_most(w, LLVMBuildSub(b, emit_int(w->e, w->th), top, ""),
+                           k->tiles);
     k->count = LLVMBuildMul(b, k->examples, k->rows, "");
     k->count = wino_mul(w, k->count, w->tw);
     k->fresh = LLVMBuildAnd(b, LLVMBuildICmp(b, LLVMIntEQ, first, zero, ""),
@@ -313,7 +306,7 @@ static void back(Weights *k)
     emit_loop_end(w->e, &l);
     if (rest) {
         part = LLVMBuildSRem(w->e->b, no, lanes, "");
-        part = wino_add(w, full, at_most(w, part, 1));
+        part = wino_add(w, full, wino_at_most(w, part, 1));
         l = nest_loop(w->n, full, part, "part");
         l.unroll_off = true;
         vector_out(k, c.i, l.i, (int)rest);

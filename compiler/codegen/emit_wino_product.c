@@ -59,8 +59,7 @@ static V weights_of(Winograd *w, V point)
     if (w->f.nu == w->f.t)
         return point;
     for (int k = 0; k < 2; k++)
-        i[k] = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, i[k], last, ""),
-                               i[k], last, "");
+        i[k] = emit_smaller(w->e, i[k], last);
     return wino_add(w, wino_mul(w, i[0], w->f.nu), i[1]);
 }
 

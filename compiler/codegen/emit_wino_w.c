@@ -42,20 +42,6 @@ static void panels(Winograd *w, const V *base, V from, V to, int64_t columns)
     emit_loop_end(w->e, &p);
 }
 
-static V smaller(Winograd *w, V x, V y)
-{
-    V c = LLVMBuildICmp(w->e->b, LLVMIntSLT, x, y, "");
-
-    return LLVMBuildSelect(w->e->b, c, x, y, "");
-}
-
-static V larger(Winograd *w, V x, V y)
-{
-    V c = LLVMBuildICmp(w->e->b, LLVMIntSLT, x, y, "");
-
-    return LLVMBuildSelect(w->e->b, c, y, x, "");
-}
-
 void nest_wino_w(Nest *n)
 {
     Val v = n->core;
@@ -85,7 +71,7 @@ void nest_wino_w(Nest *n)
         hi = n->k->hi;
     }
     if (full)
-        panels(&w, base, lo, smaller(&w, hi, end), WINO_PANEL);
+        panels(&w, base, lo, emit_smaller(w.e, hi, end), WINO_PANEL);
     if (rest)
-        panels(&w, base, larger(&w, lo, end), hi, rest);
+        panels(&w, base, emit_larger(w.e, lo, end), hi, rest);
 }

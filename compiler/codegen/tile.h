@@ -68,6 +68,9 @@ typedef enum { FETCH_READ, FETCH_WRITE, FETCH_SECOND } Fetch;
 void tile_fetch(Tiler *t, V at, Fetch how);
 V tile_multiply_add(Tiler *t, V x, V y, V z); // x y + z
 
+/* emit_panels.c: the tasks lo .. hi of a block (or examples, or parts). */
+void tile_tasks(Tiler *t);
+
 /* emit_tile.c, emit_inner.c: sum, then store. */
 void tile_outer(Tiler *t, const Tile *at);
 void tile_inner(Tiler *t, const Tile *at);

@@ -59,6 +59,7 @@ typedef struct WinoConv {
 V wino_at(Winograd *w, V base, V index);     // address of an element
 V wino_mul(Winograd *w, V x, int64_t c);
 V wino_add(Winograd *w, V x, V y);
+V wino_at_most(Winograd *w, V x, int64_t n); // the smaller
 V wino_load(Winograd *w, V at, int width);   // zeros past width
 void wino_save(Winograd *w, V x, V at);
 void wino_fetch(Winograd *w, V at, bool write); // to the second-level cache
