@@ -4,6 +4,7 @@
 # the attack the paper used and stronger ones.
 #
 #   tisode_table.sh RNNC DATA [WIDTH] [EPOCHS] [SEEDS]
+#   TRAINED=fgsm tisode_table.sh ...     adversarial training instead, "clean" none
 #
 # DATA is where the MNIST files are. Everything is made in the current folder;
 # what is there already is not made again, so a run can be interrupted. The last
@@ -14,7 +15,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 nets="cnn_baseline odenet tisode"
 
 for net in $nets; do
-    [ -x "./$net" ] || "$rnnc" build "$here/$net.rnn" -o "$net" -D width="$width"
+    [ -x "./$net" ] || "$rnnc" build "$here/$net.rnn" -o "$net" \
+        -D width="$width" -D trained_on="${TRAINED:-noise}"
     for seed in $seeds; do
         weights=$net-$seed.safetensors
         [ -f "$weights" ] || "./$net" train --data "$data" --seed "$seed" \
