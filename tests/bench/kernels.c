@@ -117,6 +117,25 @@ static Val conv(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
                    padding(C, R, O));
 }
 
+/* At stride 2: half the size, or from half the size (H is the larger). */
+static Val conv_down(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    int64_t lo = (R - 1) / 2, hi = R - 2 - lo;
+
+    return ir_conv(g, input(g, "x", true, shape_of(3, H, H, C)),
+                   input(g, "w", false, shape_of(4, R, R, C, O)),
+                   (ConvDims){2, 2, lo, hi, lo, hi});
+}
+
+static Val conv_up(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
+{
+    int64_t lo = (R - 1) / 2, hi = R - 2 - lo;
+
+    return ir_conv_up(g, input(g, "x", true, shape_of(3, H / 2, H / 2, C)),
+                      input(g, "w", false, shape_of(4, R, R, C, O)),
+                      (ConvDims){2, 2, lo, hi, lo, hi}, H, H);
+}
+
 /* With weights in panels as wide as the tiles for O columns. */
 static Val conv_panels(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
 {
@@ -297,6 +316,12 @@ static const struct {
     {"conv_dw 3x3 320->320 @16", conv_dw, {16, 320, 3, 320}, 8},
     {"conv 3x3 640->640 @8", conv, {8, 640, 3, 640}, 8},
     {"conv_dw 3x3 640->640 @8", conv_dw, {8, 640, 3, 640}, 8},
+    {"conv/2 4x4 16->32 @28", conv_down, {28, 16, 4, 32}, 64},
+    {"conv/2 4x4 32->64 @14", conv_down, {14, 32, 4, 64}, 64},
+    {"conv/2 4x4 64->64 @26", conv_down, {26, 64, 4, 64}, 64},
+    {"conv_up 4x4 32->16 @28", conv_up, {28, 32, 4, 16}, 64},
+    {"conv_up 4x4 64->32 @14", conv_up, {14, 64, 4, 32}, 64},
+    {"conv_up 4x4 64->64 @26", conv_up, {26, 64, 4, 64}, 64},
     {"panels 3x3 160->160 @32", conv_panels, {32, 160, 3, 160}, 4},
     {"panels 3x3 320->320 @16", conv_panels, {16, 320, 3, 320}, 8},
     {"panels 3x3 640->640 @8", conv_panels, {8, 640, 3, 640}, 8},
@@ -368,6 +393,9 @@ static double flops_of(Val v, int64_t batch)
 
     if (v->op == OP_conv)
         return 2 * out * (double)(batch * w[0] * w[1] * w[2]);
+    if (v->op == OP_conv_up) // each of its inputs meets each weight
+        return 2 * (double)(shape_size(v->src[0]->type.shape) * batch * w[0] *
+                            w[1] * w[3]);
     if (v->op == OP_conv_dw)
         return 2 * out * (double)(batch * w[0] * w[1]);
     if (ir_dot_dims(v).sum_batch)
