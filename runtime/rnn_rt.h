@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RNN_ABI 1
+#define RNN_ABI 2
 #define RNN_RANK_MAX 6
 #define RNN_ALIGN 64 // of every buffer, in bytes
 
