@@ -75,3 +75,23 @@ Val fix_wide(Fix *x, Val v, Val like)
 {
     return ir_broadcast_to(x->g, v, like->type.shape);
 }
+
+int fix_steps(const Steps *s, StepKind kind)
+{
+    int n = 0;
+
+    for (int i = 0; i < s->list.n; i++) {
+        n += s->list.at[i].kind == kind;
+        if (s->list.at[i].kind == STEP_LOOP)
+            n += fix_steps(s->list.at[i].body, kind);
+    }
+    return n;
+}
+
+const Kernel *fix_kernel(const Program *p, Val root)
+{
+    for (int i = 0; i < p->kernel.n; i++)
+        if (p->kernel.at[i]->root == root)
+            return p->kernel.at[i];
+    return NULL;
+}

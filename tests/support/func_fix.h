@@ -36,4 +36,9 @@ void fix_lower(Fix *x, EntryKind kind);
 /* Machine code, on one thread and two, gives what the interpreter does. */
 void fix_agrees(Fix *x, EntryKind kind);
 
+/* Steps of this kind, in loops too. */
+int fix_steps(const Steps *s, StepKind kind);
+/* The kernel that computes root; NULL if none does. */
+const Kernel *fix_kernel(const Program *p, Val root);
+
 #endif

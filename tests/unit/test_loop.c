@@ -7,18 +7,6 @@
 
 #include <string.h>
 
-static int count_steps(const Steps *s, StepKind kind)
-{
-    int n = 0;
-
-    for (int i = 0; i < s->list.n; i++) {
-        n += s->list.at[i].kind == kind;
-        if (s->list.at[i].kind == STEP_LOOP)
-            n += count_steps(s->list.at[i].body, kind);
-    }
-    return n;
-}
-
 static int count_setup(const Program *p)
 {
     int n = 0;
@@ -26,14 +14,6 @@ static int count_setup(const Program *p)
     for (int i = 0; i < p->steps.list.n; i++)
         n += p->steps.list.at[i].setup;
     return n;
-}
-
-static const Kernel *kernel_of(const Program *p, Val root)
-{
-    for (int i = 0; i < p->kernel.n; i++)
-        if (p->kernel.at[i]->root == root)
-            return p->kernel.at[i];
-    return NULL;
 }
 
 /* --- fusion -------------------------------------------------------------- */
@@ -75,8 +55,8 @@ static void cheap_work_is_repeated_and_dear_work_is_not(void **state)
     fix_out(&x, ir_reduce_all(x.g, OP_sum, ir_mul(x.g, cheap, dear)));
     fix_out(&x, ir_reduce_all(x.g, OP_max_reduce, ir_add(x.g, cheap, dear)));
     fix_lower(&x, ENTRY_EVALUATE);
-    assert_null(kernel_of(x.p, cheap));
-    assert_non_null(kernel_of(x.p, dear));
+    assert_null(fix_kernel(x.p, cheap));
+    assert_non_null(fix_kernel(x.p, dear));
     assert_int_equal(x.p->kernel.n, 3);
     fix_agrees(&x, ENTRY_EVALUATE);
     fix_close(&x);
@@ -96,7 +76,7 @@ static void a_sum_is_not_repeated_by_its_readers(void **state)
                        ir_broadcast(x.g, s, v->type.shape, (int[]){0})));
     fix_lower(&x, ENTRY_EVALUATE);
     assert_int_equal(x.p->kernel.n, 2);
-    assert_int_equal(kernel_of(x.p, s)->core->op, OP_sum);
+    assert_int_equal(fix_kernel(x.p, s)->core->op, OP_sum);
     fix_agrees(&x, ENTRY_EVALUATE);
     fix_close(&x);
 }
@@ -114,7 +94,7 @@ static void a_reshape_shares_memory(void **state)
                    &(DotDims){.ncontract = 1, .cx = {0}, .cy = {0}}));
     fix_lower(&x, ENTRY_EVALUATE);
     assert_int_equal(x.p->kernel.n, 2);
-    assert_non_null(kernel_of(x.p, v));
+    assert_non_null(fix_kernel(x.p, v));
     fix_agrees(&x, ENTRY_EVALUATE);
     fix_close(&x);
 }
@@ -137,7 +117,7 @@ static void outputs_may_be_inputs_equal_or_constant(void **state)
     fix_agrees(&x, ENTRY_EVALUATE);
     fix_lower(&x, ENTRY_EVALUATE);
     assert_int_equal(x.p->kernel.n, 3);
-    assert_int_equal(count_steps(&x.p->steps, STEP_COPY), 5);
+    assert_int_equal(fix_steps(&x.p->steps, STEP_COPY), 5);
     fix_close(&x);
 }
 

@@ -6,31 +6,11 @@
 
 #include <string.h>
 
-static int count_steps(const Steps *s, StepKind kind)
-{
-    int n = 0;
-
-    for (int i = 0; i < s->list.n; i++) {
-        n += s->list.at[i].kind == kind;
-        if (s->list.at[i].kind == STEP_LOOP)
-            n += count_steps(s->list.at[i].body, kind);
-    }
-    return n;
-}
-
 static const Step *loop_step(const Program *p)
 {
     for (int i = 0; i < p->steps.list.n; i++)
         if (p->steps.list.at[i].kind == STEP_LOOP)
             return &p->steps.list.at[i];
-    return NULL;
-}
-
-static const Kernel *kernel_of(const Program *p, Val root)
-{
-    for (int i = 0; i < p->kernel.n; i++)
-        if (p->kernel.at[i]->root == root)
-            return p->kernel.at[i];
     return NULL;
 }
 
@@ -165,7 +145,7 @@ static void an_old_value_is_kept(void **state)
     node = ir_loop_close(x.g, l, next);
     fix_out(&x, ir_proj(x.g, node, 0));
     fix_lower(&x, ENTRY_EVALUATE);
-    assert_int_equal(count_steps(loop_step(x.p)->body, STEP_COPY), 2);
+    assert_int_equal(fix_steps(loop_step(x.p)->body, STEP_COPY), 2);
     fix_agrees(&x, ENTRY_EVALUATE);
     fix_close(&x);
 }
@@ -271,9 +251,9 @@ static void a_tape_is_written_in_place(void **state)
     sum = ir_reduce(x.g, OP_sum, ir_proj(x.g, node, 1), (int[]){0}, 1);
     fix_out(&x, ir_add(x.g, sum, ir_proj(x.g, node, 0)));
     fix_lower(&x, ENTRY_TRAIN);
-    assert_int_equal(count_steps(loop_step(x.p)->body, STEP_COPY), 0);
-    assert_ptr_equal(buffer_storage(kernel_of(x.p, next[1])->dst),
-                     buffer_storage(kernel_of(x.p, next[1])->read[0]));
+    assert_int_equal(fix_steps(loop_step(x.p)->body, STEP_COPY), 0);
+    assert_ptr_equal(buffer_storage(fix_kernel(x.p, next[1])->dst),
+                     buffer_storage(fix_kernel(x.p, next[1])->read[0]));
     fix_agrees(&x, ENTRY_TRAIN);
     fix_close(&x);
 }
@@ -300,7 +280,7 @@ static void a_replay_buffer_is_updated_in_its_own_storage(void **state)
     fix_lower(&x, ENTRY_TRAIN);
     assert_true(x.p->inplace[0]);
     assert_false(x.p->inplace[1]);
-    assert_int_equal(count_steps(&x.p->steps, STEP_COPY), 0);
+    assert_int_equal(fix_steps(&x.p->steps, STEP_COPY), 0);
     fix_agrees(&x, ENTRY_TRAIN);
     fix_close(&x);
 }
