@@ -178,6 +178,8 @@ struct Elab {
     VEC(Decl *) net;     // instance of each net path, by first use
     int mute;            // > 0: a trial; messages are counted only
     int nmuted;
+    int nerrors;         // those said before and those of trials too
+    VEC(const char *) known; // closest_name: its candidates
     bool note_ok;        // may notes follow the last message
     Span said_at;        // where it stands
     VEC(Span) stack;     // calls around the last error, not yet noted

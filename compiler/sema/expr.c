@@ -8,15 +8,20 @@
 
 #include <string.h>
 
+static int memory_max_mib(const Elab *e)
+{
+    return e->opt->memory_mib ? e->opt->memory_mib : MEMORY_MAX_MIB;
+}
+
 bool eval_enter(Elab *e, Span at)
 {
     if (e->dead)
         return false;
     if (e->evals % 1024 == 0 &&
-        arena_bytes(e->a) >> 20 > MEMORY_MAX_MIB) {
+        arena_bytes(e->a) >> 20 > (size_t)memory_max_mib(e)) {
         e->mute = 0;
         sema_error(e, at, "compiling takes more than %d MiB; it was given up "
-                          "here", MEMORY_MAX_MIB);
+                          "here", memory_max_mib(e));
         e->dead = true;
         return false;
     }

@@ -47,6 +47,7 @@ Value sema_error(Elab *e, Span at, const char *fmt, ...)
     va_list ap;
 
     e->note_ok = false;
+    e->nerrors++;
     if (e->mute) {
         e->nmuted++;
         return POISON;
@@ -56,6 +57,8 @@ Value sema_error(Elab *e, Span at, const char *fmt, ...)
     va_end(ap);
     sema_flush(e);
     diag_error(e->d, at, "%s", text);
+    if (e->nerrors > ERRORS_MAX)
+        e->dead = true; // one mistake, met again and again
     e->note_ok = true;
     e->said_at = at;
     note_calls(e, at);

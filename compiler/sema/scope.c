@@ -186,7 +186,7 @@ static bool train_state(Elab *e, const char *name, Value *out)
 
 static Value unknown_name(Elab *e, const char *name, Span at)
 {
-    const char *close = closest_name(e, name);
+    const char *close = e->mute ? NULL : closest_name(e, name);
 
     sema_error(e, at, "unknown name \"%s\"", name);
     if (close) {
@@ -271,20 +271,20 @@ Value member_value(Elab *e, const Ast *x)
 
 const char *closest_name(Elab *e, const char *name)
 {
-    VEC(const char *) all = {0};
     Module *m = e->frame->mod;
 
+    e->known.n = 0;
     for (int k = 0; k < e->frame->bind.n; k++)
-        VEC_PUSH(e->a, &all, e->frame->bind.at[k].name);
+        VEC_PUSH(e->a, &e->known, e->frame->bind.at[k].name);
     for (int i = -3; i < m->uses.n; i++) {
         Module *from = i == -3 ? m : i == -2 ? e->core : i == -1 ? e->optim
                                                        : m->uses.at[i];
         for (int k = 0; from && k < from->decl.n; k++)
-            VEC_PUSH(e->a, &all, from->decl.at[k]->name);
+            VEC_PUSH(e->a, &e->known, from->decl.at[k]->name);
     }
     for (int k = 0; prim_table[k].name; k++)
-        VEC_PUSH(e->a, &all, prim_table[k].name);
+        VEC_PUSH(e->a, &e->known, prim_table[k].name);
     for (int k = 0; k < (int)ARRAY_LEN(clocks); k++)
-        VEC_PUSH(e->a, &all, clocks[k]);
-    return diag_closest(name, all.at, all.n);
+        VEC_PUSH(e->a, &e->known, clocks[k]);
+    return diag_closest(name, e->known.at, e->known.n);
 }

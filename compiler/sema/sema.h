@@ -165,6 +165,7 @@ typedef struct SemaOptions {
     int ndefine;
     const char *const *define; // "width=10", from -D
     bool check_entries;        // also build ENTRY_CHECK (f64) entries
+    int memory_mib;            // a larger program is an error; 0: 4 GiB
 } SemaOptions;
 
 /* The program of a parsed file, with its grads not yet expanded. Reads the

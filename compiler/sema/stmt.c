@@ -151,7 +151,10 @@ static void exec_for(Elab *e, const Ast *s)
         sema_help(e, "`repeat n { }` is a loop of the compiled program");
         return;
     }
-    for (int64_t k = 0; k < n && !e->dead && !e->frame->returned; k++)
+    // Passes after one with an error would only say it again.
+    int errors = e->nerrors;
+    for (int64_t k = 0; k < n && !e->dead && !e->frame->returned &&
+                        e->nerrors == errors; k++)
         pass(e, s, over.v.kind == V_RANGE ? value_int(over.v.i + k)
                                           : over.v.item[k]);
 }

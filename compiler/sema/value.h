@@ -12,6 +12,7 @@ enum {
     DEPTH_MAX = 1000,       // nested expressions and statements, all calls
     EVALS_MAX = 3000000,    // expressions evaluated in one compilation
     NODES_MAX = 1000000,    // nodes of the graph
+    ERRORS_MAX = 10000,     // errors, the same ones and muted ones too
     MEMORY_MAX_MIB = 4096,  // of the arena of a compilation
     UNROLL_MAX = 10000,     // passes of one `for`
     LOOPS_MAX = 12,         // nested `repeat`s

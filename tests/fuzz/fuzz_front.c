@@ -21,7 +21,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t n, size_t max,
 
 static void check(Arena *unit, Diag *d, const Ast *tree, const Source *src)
 {
-    SemaOptions opt = {.real = DT_f32, .check_entries = true};
+    SemaOptions opt = {.real = DT_f32, .check_entries = true,
+                       .memory_mib = 400}; // run's limit counts ASan's too
     Unit *u = sema_build(unit, d, tree, src, &opt);
 
     if (diag_nerrors(d))
