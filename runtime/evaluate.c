@@ -74,7 +74,7 @@ static void print_row(RnnTable *t, const RnnOutput *out, const Row *r,
         rnn_cell(t, "%s", "");
     } else {
         rnn_cell(t, "%.6g", v);
-        if (out->type.batched)
+        if (out->type.batched && r->n > 1)
             rnn_cell(t, "\xc2\xb1 %.2g", error_of(r));
         else
             rnn_cell(t, "%s", "");

@@ -45,17 +45,24 @@ typedef struct RnnArray {
     char *name;
     RnnType type;   // dt and dims; batched = 0
     bool big_endian_source;
-    void *at;       // owned, native order, dt as in type
+    void *at;       // owned, native order, dt as in type; NULL: left unread
 } RnnArray;
 typedef struct RnnArrays {
     int n;
     RnnArray *array;
     int nmeta;               // safetensors __metadata__
     char **meta_key, **meta_value;
+    bool (*wanted)(const void *env, const char *name); // NULL: all
+    const void *env;         // of `wanted`
 } RnnArrays;
 /* .npy, .npz (stored or deflated), .safetensors by content; f16 bf16 f32 f64
  * i8 u8 i16 i32 i64 bool are converted to `f32 f64 i32 bool` (i64 must fit). */
 RnnStatus rnn_arrays_read(const char *path, RnnArrays *out, RnnError *err);
+/* The same, reading the elements of the wanted arrays only where the format
+ * allows to pass over others (.safetensors). */
+RnnStatus rnn_arrays_read_some(const char *path,
+                               bool (*wanted)(const void *, const char *name),
+                               const void *env, RnnArrays *out, RnnError *err);
 void rnn_arrays_free(RnnArrays *a);
 const RnnArray *rnn_arrays_find(const RnnArrays *a, const char *name);
 /* Written to a temporary file beside `path`, synced, then renamed; nothing is

@@ -82,11 +82,15 @@ static RnnStatus read_array(const RnnSource *s, const StEntry *e,
     RnnArray *a = rnn_arrays_add(out, e->name, strlen(e->name));
     char what[600];
     size_t n = (size_t)(e->hi - e->lo);
-    void *raw = rnn_alloc_unset(n);
-    RnnStatus st = rnn_source_read(s, data_at + (size_t)e->lo, raw, n, err);
+    void *raw;
+    RnnStatus st;
 
     a->type = e->type;
     a->type.dt = rnn_elem_info[e->elem].dt;
+    if (out->wanted && !out->wanted(out->env, a->name))
+        return RNN_OK;
+    raw = rnn_alloc_unset(n);
+    st = rnn_source_read(s, data_at + (size_t)e->lo, raw, n, err);
     snprintf(what, sizeof what, "array \"%.200s\" of \"%.300s\"", e->name,
              s->path);
     if (st == RNN_OK)

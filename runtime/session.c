@@ -45,9 +45,7 @@ RnnStatus rnn_session_open(RnnSession *s, const RnnProgram *p,
     if (!s->var || !s->next || !s->set)
         return rnn_fail(err, RNN_SURROUNDINGS, "out of memory");
     for (int i = 0; i < p->nvar; i++)
-        s->var[i] = p->var[i].is_param
-                        ? rnn_alloc_unset(rnn_var_bytes(&p->var[i]))
-                        : rnn_alloc(rnn_var_bytes(&p->var[i]));
+        s->var[i] = rnn_alloc_unset(rnn_var_bytes(&p->var[i]));
     int slots = 0;
     for (int i = 0; i < p->nentry; i++)
         for (int o = 0; o < p->entry[i].nout; o++)

@@ -127,10 +127,17 @@ static RnnStatus read_by_content(const RnnSource *s, RnnArrays *out,
 
 RnnStatus rnn_arrays_read(const char *path, RnnArrays *out, RnnError *err)
 {
+    return rnn_arrays_read_some(path, NULL, NULL, out, err);
+}
+
+RnnStatus rnn_arrays_read_some(const char *path,
+                               bool (*wanted)(const void *, const char *name),
+                               const void *env, RnnArrays *out, RnnError *err)
+{
     RnnSource s;
     RnnStatus st = rnn_source_open(&s, path, err);
 
-    *out = (RnnArrays){0};
+    *out = (RnnArrays){.wanted = wanted, .env = env};
     if (st != RNN_OK)
         return st;
     st = read_by_content(&s, out, err);

@@ -120,6 +120,8 @@ static void take_array(RnnSession *s, int i, RnnArray *x)
     const RnnVar *v = &s->p->var[i];
     void *old = s->var[i];
 
+    if (!x->at)
+        return;
     if (x->type.dt == v->type.dt) {
         s->var[i] = x->at;
         x->at = old;
@@ -170,30 +172,50 @@ RnnStatus rnn_weights_load(RnnSession *s, const char *path, RnnError *err)
     return st;
 }
 
-/* Does an entry other than training read a variable that is not in the file? */
-static bool reads_others(const RnnSession *s, const RnnArrays *a)
+/* Does an entry other than training read variable i? */
+static bool is_read(const RnnProgram *p, int i)
 {
-    for (int k = 0; k < s->p->nentry; k++) {
-        const RnnEntry *e = &s->p->entry[k];
+    for (int k = 0; k < p->nentry; k++) {
+        const RnnEntry *e = &p->entry[k];
 
         if (e->kind == RNN_ENTRY_TRAIN || e->kind == RNN_ENTRY_CHECK ||
             e->kind == RNN_ENTRY_INIT)
             continue;
-        for (int i = 0; i < e->nin; i++)
-            if (e->input[i].kind == RNN_IN_VAR &&
-                !array_of(s, a, &s->p->var[e->input[i].ref]))
+        for (int j = 0; j < e->nin; j++)
+            if (e->input[j].kind == RNN_IN_VAR && e->input[j].ref == i)
                 return true;
     }
     return false;
 }
 
+/* Must the array be read? Not what training alone uses: the state of its
+ * optimizer, a replay buffer. */
+static bool is_wanted(const void *env, const char *name)
+{
+    const RnnProgram *p = env;
+
+    for (int i = 0; i < p->nvar; i++)
+        if (!strcmp(p->var[i].path, name))
+            return p->var[i].is_param || is_read(p, i);
+    return strncmp(name, RNN_BACK_PREFIX, strlen(RNN_BACK_PREFIX)) != 0;
+}
+
+static bool reads_others(const RnnSession *s, const RnnArrays *a)
+{
+    for (int i = 0; i < s->p->nvar; i++)
+        if (is_read(s->p, i) && !array_of(s, a, &s->p->var[i]))
+            return true;
+    return false;
+}
+
 /* The file, over initial values only where those may be read: drawing them
- * takes longer than loading. */
+ * takes longer than loading. `all`: for training too. */
 static RnnStatus load_over_init(RnnSession *s, const char *path, bool all,
                                 RnnError *err)
 {
     RnnArrays a = {0};
-    RnnStatus st = rnn_arrays_read(path, &a, err);
+    RnnStatus st = rnn_arrays_read_some(path, all ? NULL : is_wanted, s->p, &a,
+                                        err);
 
     if (st == RNN_OK && (all || reads_others(s, &a)))
         st = rnn_session_init(s, err);

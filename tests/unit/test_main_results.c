@@ -104,6 +104,10 @@ static void limit_keeps_the_first_examples(void **state)
     (void)state;
     assert_true(json_number(r->out, "clean", "n") == 10);
     assert_holds(must(0, "evaluate --limit 10")->out, "/10)");
+    // One example has no standard error.
+    r = must(0, "evaluate robustness --limit 1");
+    assert_holds(r->out, ": 1 example,");
+    assert_null(strstr(r->out, "\xc2\xb1"));
 }
 
 static void initial_weights_must_be_asked_for(void **state)

@@ -199,6 +199,36 @@ static void metadata_comes_back(void **state)
     rnn_arrays_free(&got);
 }
 
+static bool is_named(const void *env, const char *name)
+{
+    return strcmp(env, name) == 0;
+}
+
+/* Name and type of the others are known, and the file is checked as a whole. */
+static void arrays_not_wanted_are_left_unread(void **state)
+{
+    static const char json[] =
+        "{\"a\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+        "\"b\":{\"dtype\":\"BOOL\",\"shape\":[2],\"data_offsets\":[8,10]}}";
+    RnnArrays a;
+    RnnError err;
+
+    (void)state;
+    make(json, 10);
+    file[nfile - 1] = 2; // no bool, but nobody asks
+    scratch_file("w.safetensors", file, nfile);
+    assert_good(rnn_arrays_read_some(scratch("w.safetensors"), is_named, "a",
+                                     &a, &err), &err);
+    assert_int_equal(a.n, 2);
+    assert_int_equal(((int32_t *)rnn_arrays_find(&a, "a")->at)[0], 0x03020100);
+    assert_null(rnn_arrays_find(&a, "b")->at);
+    assert_int_equal(rnn_arrays_find(&a, "b")->type.dt, RNN_BOOL);
+    rnn_arrays_free(&a);
+    scratch_file("w.safetensors", file, nfile - 1);
+    assert_int_equal(rnn_arrays_read_some(scratch("w.safetensors"), is_named,
+                                          "a", &a, &err), RNN_BAD_INPUT);
+}
+
 /* Every array starts at a multiple of its element's size. */
 static void written_arrays_are_aligned(void **state)
 {
@@ -233,6 +263,7 @@ int main(void)
         cmocka_unit_test(lying_lengths_are_refused),
         cmocka_unit_test(damaged_headers_never_crash),
         cmocka_unit_test(metadata_comes_back),
+        cmocka_unit_test(arrays_not_wanted_are_left_unread),
         cmocka_unit_test(written_arrays_are_aligned),
     };
 
