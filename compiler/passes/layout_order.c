@@ -176,6 +176,9 @@ static Order natural(const Orders *o, Val v)
         return o->at[v->src[0]->attr.loop->var[v->attr.i[0]]->id];
     case OP_put:
         return put_order(o, v);
+    case OP_take: // a transpose of the rows is less than one of the table
+        return o->at[v->src[0]->id].fixed ? source_order(o, v)
+                                          : order_plain(rank, true);
     default:
         return source_order(o, v);
     }

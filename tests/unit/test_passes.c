@@ -209,6 +209,26 @@ static void only_colour_inputs_are_transposed(void **state)
     assert_true(count(p, &dx, 1, is_batched_transpose) <= 2);
 }
 
+/* Images out of a table: of a replay buffer, the few that were drawn are turned,
+ * not all that it holds. */
+static void tables_are_not_transposed(void **state)
+{
+    Point *p = &((Bench *)*state)->p;
+    Val table = param(p, shape_of(4, (int64_t)20, (int64_t)3, (int64_t)8,
+                                  (int64_t)8));
+    Val x = ir_op2(p->g, OP_take, table,
+                   point_input(p, DT_i32, true, shape_of(0), small));
+    Val y = optimized(p, loss(p, network(p, x)));
+    int n;
+    Val *node = ir_topo(p->a, &y, 1, NULL, &n);
+
+    for (int k = 0; k < n; k++)
+        assert_false(node[k]->op == OP_transpose &&
+                     node[k]->type.shape.rank == 4 &&
+                     node[k]->type.shape.dim[0] == 20);
+    assert_true(count(p, &y, 1, is_batched_transpose) <= 1);
+}
+
 /* d = clamp(d + s sign(grad(loss(x + d), d))), with transposes only before
  * and after the loop. */
 static void attack_loops_do_not_transpose(void **state)
@@ -460,6 +480,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(no_activation_is_transposed),
         TEST(only_colour_inputs_are_transposed),
+        TEST(tables_are_not_transposed),
         TEST(attack_loops_do_not_transpose),
         TEST(solver_loops_do_not_transpose),
         TEST(weight_gradients_are_single_contractions),
