@@ -153,10 +153,9 @@ LLVMValueRef emit_loop_carry(Emit *e, EmitLoop *l, LLVMValueRef init);
 void emit_loop_next(EmitLoop *l, int k, LLVMValueRef value);
 void emit_loop_end(Emit *e, EmitLoop *l);
 
-/* emit_map.c. Lanes of a vector of dt here. The rows of the first dim larger
- * than 1 (emit_row_dim, -1: none) that tasks lo..hi of a shared result do. */
+/* emit_map.c. Lanes of a vector of dt here. The rows of kernel_row_dim that
+ * tasks lo..hi of a shared result do. */
 int emit_lanes(const Emit *e, DType dt);
-int emit_row_dim(Shape s);
 void emit_rows(KernelEmit *k, Shape s, LLVMValueRef *from, LLVMValueRef *to);
 
 /* emit_turn.c: is this map such a transpose of what stands in memory? Rows

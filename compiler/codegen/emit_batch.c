@@ -116,7 +116,7 @@ static void batch_dims(Batch *b, int d, int lane, LLVMValueRef from,
     KernelEmit *k = b->k;
     Emit *e = k->e;
     Shape s = b->x->type.shape;
-    bool row = d == emit_row_dim(s);
+    bool row = d == kernel_row_dim(s);
     EmitLoop l;
 
     if (d == lane) {
@@ -156,7 +156,7 @@ void emit_batch(KernelEmit *k)
     }
     emit_rows(k, s, &from, &to);
     if (emit_is_flat(k, b.x, false) && emit_is_flat(k, k->k->root, true)) {
-        unit = emit_int(e, shape_size(s) / s.dim[emit_row_dim(s)]);
+        unit = emit_int(e, shape_size(s) / s.dim[kernel_row_dim(s)]);
         b.dim = -1;
         batch_run(&b, LLVMBuildMul(e->b, from, unit, ""),
                   LLVMBuildMul(e->b, to, unit, ""),

@@ -20,13 +20,10 @@ int emit_lanes(const Emit *e, DType dt)
 void emit_rows(KernelEmit *k, Shape s, LLVMValueRef *from, LLVMValueRef *to)
 {
     Emit *e = k->e;
-    int64_t n = 1;
-    LLVMValueRef tasks = emit_int(e, k->k->tasks), rows;
+    int row = kernel_row_dim(s);
+    LLVMValueRef tasks = emit_int(e, k->k->tasks);
+    LLVMValueRef rows = emit_int(e, row < 0 ? 1 : s.dim[row]);
 
-    for (int d = s.rank; d-- > 0;)
-        if (s.dim[d] > 1)
-            n = s.dim[d];
-    rows = emit_int(e, n);
     *from = emit_int(e, 0);
     *to = rows;
     if (k->k->tasks <= 1)
@@ -35,14 +32,6 @@ void emit_rows(KernelEmit *k, Shape s, LLVMValueRef *from, LLVMValueRef *to)
                           "");
     *to = LLVMBuildUDiv(e->b, LLVMBuildNUWMul(e->b, k->hi, rows, ""), tasks,
                         "");
-}
-
-int emit_row_dim(Shape s)
-{
-    for (int d = 0; d < s.rank; d++)
-        if (s.dim[d] > 1)
-            return d;
-    return -1;
 }
 
 static void store_at(KernelEmit *k, At at)
@@ -185,7 +174,7 @@ static void map_shared(KernelEmit *k)
     Emit *e = k->e;
     Val root = k->k->root;
     Shape s = root->type.shape;
-    int row = emit_row_dim(s);
+    int row = kernel_row_dim(s);
     LLVMValueRef from, to;
     EmitLoop l;
     At at = {0};

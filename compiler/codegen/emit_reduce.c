@@ -421,7 +421,7 @@ static void kept_dims(Reduce *r, At at, int d, int out, int skip, Inner *inner)
         return;
     }
     to = emit_int(e, r->s.dim[d]);
-    if (!k->k->root->type.batched && out == emit_row_dim(root))
+    if (!k->k->root->type.batched && out == kernel_row_dim(root))
         emit_rows(k, root, &from, &to);
     l = emit_loop(e, k->fn, from, to, 1, "i");
     l.unroll_off = true;

@@ -5,8 +5,8 @@
  *       for blocks of `one`:  load rows, turn them in registers, store
  *
  * The last block of either is shifted back so that it is whole: elements are
- * then written twice, with the same value. Tasks share out the blocks of the
- * run, examples are tasks of their own.
+ * then written twice, with the same value. Tasks share out the whole blocks of
+ * the run, examples are tasks of their own.
  */
 #include "codegen/emit.h"
 
@@ -158,43 +158,38 @@ static void outer(Squares *s, int d)
     s->to = to;
 }
 
-/* Lanes of the squares: as many as the smaller side of a task has. */
-static int lanes_of(const Emit *e, DType dt, const Turn *t, int64_t parts)
+/* Lanes of the squares: as many as the smaller side has. */
+static int lanes_of(const Emit *e, DType dt, const Turn *t)
 {
     int n = emit_lanes(e, dt);
 
-    while (n > t->one.extent || n > t->run / parts)
+    while (n > t->one.extent || n > t->run)
         n /= 2;
     return n;
 }
 
-/* Tasks share out the run if their parts are squares still; else the first
- * does everything. */
-static int64_t parts_of(const Kernel *k, const Turn *t)
-{
-    return k->tasks > 1 && t->run / k->tasks >= 4 ? k->tasks : 1;
-}
-
+/* Where tasks before number `task` end: whole squares each, but for the last,
+ * which has the rest too. */
 static V part_end(Squares *s, V task, int64_t tasks)
 {
-    V x = LLVMBuildNUWMul(s->e->b, task, emit_int(s->e, s->t->run), "");
+    LLVMBuilderRef b = s->e->b;
+    V n = emit_int(s->e, s->t->run / s->lanes), all = emit_int(s->e, tasks);
+    V x = LLVMBuildUDiv(b, LLVMBuildNUWMul(b, task, n, ""), all, "");
 
-    return LLVMBuildUDiv(s->e->b, x, emit_int(s->e, tasks), "");
+    x = LLVMBuildNUWMul(b, x, emit_int(s->e, s->lanes), "");
+    return LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntEQ, task, all, ""),
+                           emit_int(s->e, s->t->run), x, "");
 }
 
-static void shared_part(Squares *s, int64_t parts)
+static void shared_part(Squares *s)
 {
-    KernelEmit *k = s->k;
-    V is_first;
+    int64_t tasks = s->k->k->tasks;
 
     s->lo = emit_int(s->e, 0);
     s->hi = emit_int(s->e, s->t->run);
-    if (parts > 1) {
-        s->lo = part_end(s, k->lo, parts);
-        s->hi = part_end(s, k->hi, parts);
-    } else if (k->k->tasks > 1) {
-        is_first = LLVMBuildICmp(s->e->b, LLVMIntEQ, k->lo, s->lo, "");
-        s->hi = LLVMBuildSelect(s->e->b, is_first, s->hi, s->lo, "");
+    if (tasks > 1) {
+        s->lo = part_end(s, s->k->lo, tasks);
+        s->hi = part_end(s, s->k->hi, tasks);
     }
 }
 
@@ -209,10 +204,9 @@ void emit_turn(KernelEmit *k, const Turn *t)
 {
     Emit *e = k->e;
     Val root = k->k->root;
-    int64_t parts = root->type.batched ? 1 : parts_of(k->k, t);
     Squares s = {.k = k, .e = e, .t = t,
                  .elem = emit_mem_type(e, root->type.dt),
-                 .lanes = lanes_of(e, root->type.dt, t, parts),
+                 .lanes = lanes_of(e, root->type.dt, t),
                  .bytes = dtype_bytes(root->type.dt)};
     At at = {0};
     EmitLoop l = {0};
@@ -220,8 +214,9 @@ void emit_turn(KernelEmit *k, const Turn *t)
     for (int d = 0; d < RANK_MAX; d++)
         at.i[d] = emit_int(e, 0);
     s.from = s.to = emit_int(e, 0);
-    shared_part(&s, parts);
-    if (root->type.batched) {
+    if (!root->type.batched) {
+        shared_part(&s);
+    } else {
         s.lo = emit_int(e, 0);
         s.hi = emit_int(e, t->run);
         l = emit_loop(e, k->fn, k->lo, k->hi, 1, "example");

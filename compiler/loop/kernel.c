@@ -230,13 +230,29 @@ static KernelKind kernel_kind(Val core)
 }
 
 enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16, TASK_CHANNELS = 16,
-       FLOP_BYTES = 8 };
+       TASK_ROWS = 16, FLOP_BYTES = 8 };
 
-/* A shared result: rows of the first dim. */
+int kernel_row_dim(Shape s)
+{
+    int first = 0, lane = s.rank - 1;
+
+    while (first < s.rank && s.dim[first] <= 1)
+        first++;
+    if (first == s.rank)
+        return -1;
+    while (s.dim[lane] <= 1)
+        lane--;
+    for (int d = first; d < lane; d++)
+        if (s.dim[d] >= TASK_ROWS)
+            return d;
+    return first;
+}
+
+/* A shared result: rows of one dim. */
 static int64_t shared_tasks(const Kernel *k)
 {
     Shape s = k->root->type.shape;
-    int d = 0;
+    int d = kernel_row_dim(s);
     double most = k->flops_call + TASK_EXAMPLES * k->flops_example;
     double moved = k->bytes_call + TASK_EXAMPLES * k->bytes_example;
 
@@ -250,9 +266,7 @@ static int64_t shared_tasks(const Kernel *k)
     if (k->kind == KERNEL_CONTRACT || k->kind == KERNEL_NEST ||
         k->kind == KERNEL_CALL)
         return 1;
-    while (d < s.rank && s.dim[d] <= 1)
-        d++;
-    if (d == s.rank || most < 2 * TASK_FLOPS)
+    if (d < 0 || most < 2 * TASK_FLOPS)
         return 1;
     return most / TASK_FLOPS < (double)s.dim[d] ? (int64_t)(most / TASK_FLOPS)
                                                 : s.dim[d];

@@ -141,11 +141,16 @@ typedef struct Kernel {
     bool parallel;  // worth splitting: over examples (batched dst) or tasks
     /* 0: one task per example, lo..hi are examples; else lo..hi lie in
      * 0..tasks (1: not divisible). MAP, REDUCE and BATCH: task t is the rows
-     * D t / tasks .. D (t + 1) / tasks of the first dim larger than 1. */
+     * D t / tasks .. D (t + 1) / tasks of dim kernel_row_dim. */
     int64_t tasks;
     const char *name;
     double flops_example, flops_call, bytes_example, bytes_call;
 } Kernel;
+
+/* The dim of a shared result whose D rows tasks share out: the first before
+ * the last one that has rows for many, else the first larger than 1; -1: a
+ * single element. */
+int kernel_row_dim(Shape s);
 
 /* Neighbouring kernels that take a few examples at a time through all of them,
  * where there are more examples than that. See chain.c. */
