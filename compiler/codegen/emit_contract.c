@@ -147,8 +147,6 @@ static void blocks(Tiler *t, int q)
     const Schedule *s = t->s;
 
     if (q >= t->c.nk) {
-        if (t->lists)
-            tile_list_rows(t);
         tile_tasks(t);
         return;
     }
@@ -194,6 +192,26 @@ static int64_t block_length(const Tiler *t)
     return n;
 }
 
+/* Zeros are left out of a batch of one. */
+static void one_or_more(Tiler *t)
+{
+    LLVMBuilderRef b = t->e->b;
+    LLVMBasicBlockRef one, more, after;
+    V c = LLVMBuildICmp(b, LLVMIntEQ, t->k->n, tile_int(t, 1), "");
+
+    one = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "one");
+    more = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "more");
+    after = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "after");
+    LLVMBuildCondBr(b, c, one, more);
+    LLVMPositionBuilderAtEnd(b, one);
+    tile_one_row(t);
+    LLVMBuildBr(b, after);
+    LLVMPositionBuilderAtEnd(b, more);
+    blocks(t, 0);
+    LLVMBuildBr(b, after);
+    LLVMPositionBuilderAtEnd(b, after);
+}
+
 void emit_contract(KernelEmit *k)
 {
     const Kernel *kernel = k->k;
@@ -210,11 +228,8 @@ void emit_contract(KernelEmit *k)
     if (t.s->pack != PACK_NONE && t.s->pack != PACK_BEFORE)
         t.pack = frame_array(&t, t.elem,
                              block_length(&t) * t.s->nr * t.s->lanes);
-    if (t.s->sparse) {
-        t.list_room = (block_length(&t) + TILE_AHEAD + 15) / 16 * 16;
-        t.lists = frame_array(&t, t.e->i32, t.list_room * TILE_LISTS);
-        t.list_length = frame_array(&t, t.e->i64, TILE_LISTS);
-    }
+    if (t.s->sparse)
+        t.list = frame_array(&t, t.e->i32, tile_list_room(&t));
     if (kernel->core != kernel->root && t.s->form != FORM_INNER)
         t.stage = frame_array(&t, t.elem,
                               (int64_t)t.s->mr * t.s->nr * t.s->lanes);
@@ -224,6 +239,9 @@ void emit_contract(KernelEmit *k)
         t.a = tile_gep(&t, emit_base(k, t.c.a), tile_int(&t, t.c.a0));
         t.b = tile_gep(&t, emit_base(k, t.c.b), tile_int(&t, t.c.b0));
         t.dst = tile_gep(&t, k->dst, tile_int(&t, t.c.c0));
-        blocks(&t, 0);
+        if (t.s->sparse)
+            one_or_more(&t);
+        else
+            blocks(&t, 0);
     }
 }

@@ -10,8 +10,6 @@ static void one_tile(Tiler *t, Tile at)
 {
     if (t->s->form == FORM_INNER)
         tile_inner(t, &at);
-    else if (t->s->sparse && at.mr == 1)
-        tile_sparse(t, &at);
     else
         tile_outer(t, &at);
 }

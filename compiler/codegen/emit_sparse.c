@@ -1,19 +1,32 @@
 /*
- * emit_sparse.c -- a tile of one row whose A holds many zeros, FORM_OUTER.
+ * emit_sparse.c -- one example whose row of A holds many zeros, FORM_OUTER.
  *
- *     list = the k with A[m, k] != 0, ascending
- *     acc[j] += A[m, k] * B[k, n0 + j lanes ..]   for k in list
+ *     list = the k with A[k] != 0, ascending
+ *     acc[j] += A[k] * B[k, n0 + j lanes ..]   for k in list
  *
- * A batch of a few examples reads each weight once or twice, so their way from
- * memory is what takes time; rows of B for which an activation is zero (after
- * relu, where a gradient is masked) need not come at all. The order of the sum
- * is that of the other tiles, and for finite weights adding 0 b changes
- * nothing, so the bits are the same. A list serves all panels: those of a
- * batch of up to TILE_LISTS examples are made before them, once.
+ * A batch of one reads each weight once, so the weights' way from the third
+ * cache is what takes time, and rows of B for which an activation is zero
+ * (after relu, where a gradient is masked) need not come at all. The order of
+ * the sum is that of the other tiles, and for finite weights adding 0 b
+ * changes nothing, so the bits are the same.
+ *
+ * The hardware foresees no rows in no regular order, and a core has few
+ * requests of the first cache under way at a time (24 lines on Zen 4: 27 GB/s
+ * where a plain stream brings 80). So rows are asked into the second cache far
+ * ahead and into the first a little ahead, and PANELS panels go through the
+ * list together: 1.4 to 1.9 times as fast as one panel fetched 16 rows ahead.
+ * All of the reduction is one block: a list that starts anew every hundred
+ * rows has nothing to fetch ahead for most of the time.
  */
 #include "codegen/tile.h"
 
 #include <string.h>
+
+enum {
+    NEAR = 8,   // rows ahead in the first cache,
+    FAR = 48,   // in the second
+    PANELS = 4  // together
+};
 
 static LLVMTypeRef index_type(Tiler *t)
 {
@@ -23,34 +36,6 @@ static LLVMTypeRef index_type(Tiler *t)
 static V slot(Tiler *t, V i)
 {
     return LLVMBuildInBoundsGEP2(t->e->b, index_type(t), t->list, &i, 1, "");
-}
-
-static V block_steps(Tiler *t)
-{
-    return t->range[0].len ? tile_int(t, t->range[0].len)
-                           : t->range[0].run_len;
-}
-
-/* Do rows of A differ by the example alone, and are these few? Else NULL. */
-static V is_listed(Tiler *t)
-{
-    if (t->c.nrow > 1)
-        return NULL;
-    return LLVMBuildICmp(t->e->b, LLVMIntSLE, t->k->n,
-                         tile_int(t, TILE_LISTS), "");
-}
-
-static V list_place(Tiler *t, V example)
-{
-    V at = tile_scale(t, example, t->list_room);
-
-    return LLVMBuildInBoundsGEP2(t->e->b, index_type(t), t->lists, &at, 1, "");
-}
-
-static V length_place(Tiler *t, V example)
-{
-    return LLVMBuildInBoundsGEP2(t->e->b, t->e->i64, t->list_length, &example,
-                                 1, "");
 }
 
 static V load_a(Tiler *t, V a, V k, const Axis *x)
@@ -128,97 +113,117 @@ static V list_of(Tiler *t, V a, V len, const Axis *x)
     }
     n = list_narrow(t, a, done, len, n, x);
     // What is fetched ahead of the end is a row that exists.
-    for (int i = 0; i < TILE_AHEAD; i++)
+    for (int i = 0; i < FAR; i++)
         LLVMBuildStore(b, LLVMConstInt(index_type(t), 0, 0),
                        slot(t, tile_add(t, n, tile_int(t, i))));
     return n;
 }
 
-static V row_of(Tiler *t, V w, V i, const Axis *x, V *k)
+/* Row number i of the list, in the panel at w. */
+static V row_of(Tiler *t, V w, V i, const Axis *x)
 {
-    *k = LLVMBuildLoad2(t->e->b, index_type(t), slot(t, i), "");
-    *k = LLVMBuildZExt(t->e->b, *k, t->e->i64, "");
-    return tile_gep(t, w, tile_scale(t, *k, x->b));
+    V k = LLVMBuildLoad2(t->e->b, index_type(t), slot(t, i), "");
+
+    k = LLVMBuildZExt(t->e->b, k, t->e->i64, "");
+    return tile_gep(t, w, tile_scale(t, k, x->b));
 }
 
-/* The hardware foresees no rows that come in no regular order. */
-static void fetch_ahead(Tiler *t, V row, int bytes)
+static void fetch_row(Tiler *t, V row, int bytes, Fetch how)
 {
     for (int at = 0; at < bytes; at += 64)
-        tile_fetch(t, tile_gep(t, row, tile_int(t, at / t->size)), FETCH_READ);
+        tile_fetch(t, tile_gep(t, row, tile_int(t, at / t->size)), how);
 }
 
-void tile_list_rows(Tiler *t)
+/* One step of the list, for the panels at w. */
+static void add_row(Tiler *t, const Tile *at, int n, const V *w, V a,
+                    EmitLoop *l, V *acc)
 {
     LLVMBuilderRef b = t->e->b;
-    V few = is_listed(t), zero = tile_int(t, 0);
-    Tile at = {.mr = 1};
-    EmitLoop l;
-
-    if (!few)
-        return;
-    l = emit_loop(t->e, t->k->fn, zero,
-                  LLVMBuildSelect(b, few, t->k->n, zero, ""), 1, "listed");
-    at.m0 = l.i;
-    t->list = list_place(t, l.i);
-    LLVMBuildStore(b, list_of(t, tile_operand(t, &at, 'a'), block_steps(t),
-                              &t->c.k[0]), length_place(t, l.i));
-    emit_loop_end(t->e, &l);
-}
-
-/* The length of the row's list, made here or before; sets t->list. */
-static V row_list(Tiler *t, const Tile *at, V a)
-{
-    LLVMBuilderRef b = t->e->b;
-    V few = is_listed(t), n[2], phi;
-    LLVMBasicBlockRef from[2], make, done;
-
-    t->list = t->lists;
-    if (!few)
-        return list_of(t, a, block_steps(t), &t->c.k[0]);
-    from[0] = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "listed");
-    make = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "list");
-    done = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "row");
-    LLVMBuildCondBr(b, few, from[0], make);
-    LLVMPositionBuilderAtEnd(b, from[0]);
-    n[0] = LLVMBuildLoad2(b, t->e->i64, length_place(t, at->m0), "");
-    LLVMBuildBr(b, done);
-    LLVMPositionBuilderAtEnd(b, make);
-    n[1] = list_of(t, a, block_steps(t), &t->c.k[0]);
-    from[1] = LLVMGetInsertBlock(b);
-    LLVMBuildBr(b, done);
-    LLVMPositionBuilderAtEnd(b, done);
-    phi = LLVMBuildPhi(b, t->e->i64, "");
-    LLVMAddIncoming(phi, n, from, 2);
-    t->list = list_place(t, LLVMBuildSelect(b, few, at->m0, tile_int(t, 0),
-                                            ""));
-    return phi;
-}
-
-void tile_sparse(Tiler *t, const Tile *at)
-{
     const Axis *x = &t->c.k[0];
-    int lanes = t->s->lanes;
-    V a = tile_operand(t, at, 'a'), w = tile_operand(t, at, 'b'), k, y, row;
-    V acc[ACC_MAX];
+    int lanes = t->s->lanes, bytes = at->nv * lanes * t->size;
+    V near = tile_add(t, l->i, tile_int(t, NEAR));
+    V far = tile_add(t, l->i, tile_int(t, FAR)), k, y;
+
+    for (int p = 0; p < n; p++) {
+        fetch_row(t, row_of(t, w[p], near, x), bytes, FETCH_READ);
+        fetch_row(t, row_of(t, w[p], far, x), bytes, FETCH_SECOND);
+    }
+    k = LLVMBuildLoad2(b, index_type(t), slot(t, l->i), "");
+    k = LLVMBuildZExt(b, k, t->e->i64, "");
+    y = emit_splat(t->e, load_a(t, a, k, x), lanes);
+    for (int p = 0; p < n; p++) {
+        V row = row_of(t, w[p], l->i, x);
+
+        for (int j = 0; j < at->nv; j++) {
+            V v = tile_load_part(t, tile_gep(t, row, tile_int(t, j * lanes)),
+                                 lanes, lanes);
+            int i = p * at->nv + j;
+
+            emit_loop_next(l, i, tile_multiply_add(t, y, v, acc[i]));
+        }
+    }
+}
+
+/* n panels from `first` on, `columns` apart, each as wide as `at`. */
+static void sum_panels(Tiler *t, Tile at, V first, int n, int64_t columns)
+{
+    V w[PANELS], acc[PANELS * ACC_MAX], a;
     EmitLoop l;
 
-    tile_start(t, at, acc);
-    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), row_list(t, at, a), 1, "k");
-    for (int j = 0; j < at->nv; j++)
-        acc[j] = emit_loop_carry(t->e, &l, acc[j]);
-    row = row_of(t, w, tile_add(t, l.i, tile_int(t, TILE_AHEAD)), x, &k);
-    fetch_ahead(t, row, at->nv * lanes * t->size);
-    row = row_of(t, w, l.i, x, &k);
-    y = emit_splat(t->e, load_a(t, a, k, x), lanes);
-    for (int j = 0; j < at->nv; j++) {
-        V v = tile_load_part(t, tile_gep(t, row, tile_int(t, j * lanes)),
-                             lanes, lanes);
-
-        emit_loop_next(&l, j, tile_multiply_add(t, y, v, acc[j]));
+    for (int p = 0; p < n; p++) {
+        at.n0 = tile_scale(t, tile_add(t, first, tile_int(t, p)), columns);
+        w[p] = tile_operand(t, &at, 'b');
+        tile_start(t, &at, acc + p * at.nv);
     }
+    a = tile_operand(t, &at, 'a');
+    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), t->list_length, 1, "k");
+    for (int i = 0; i < n * at.nv; i++)
+        acc[i] = emit_loop_carry(t->e, &l, acc[i]);
+    add_row(t, &at, n, w, a, &l, acc);
     emit_loop_end(t->e, &l);
-    for (int j = 0; j < at->nv; j++)
-        acc[j] = l.carry[j];
-    tile_store(t, at, acc);
+    for (int p = 0; p < n; p++) {
+        at.n0 = tile_scale(t, tile_add(t, first, tile_int(t, p)), columns);
+        tile_store(t, &at, l.carry + p * at.nv);
+    }
+}
+
+/* Panels [from, to), n at a time; where they end. */
+static V panels_by(Tiler *t, Tile at, int n, V from, V to, int64_t columns)
+{
+    V left = LLVMBuildSub(t->e->b, to, from, ""), groups;
+    EmitLoop l;
+
+    groups = LLVMBuildSDiv(t->e->b, left, tile_int(t, n), "");
+    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), groups, 1, "panels");
+    sum_panels(t, at, tile_add(t, from, tile_scale(t, l.i, n)), n, columns);
+    emit_loop_end(t->e, &l);
+    return tile_add(t, from, tile_scale(t, groups, n));
+}
+
+void tile_one_row(Tiler *t)
+{
+    int64_t columns = (int64_t)t->s->nr * t->s->lanes;
+    int64_t full = t->c.n.extent / columns, rest = t->c.n.extent % columns;
+    bool tasks = t->k->k->tasks > 0;
+    V from = tasks ? t->k->lo : tile_int(t, 0);
+    V to = tasks ? t->k->hi : tile_int(t, full + (rest != 0));
+    V whole = emit_smaller(t->e, to, tile_int(t, full));
+    Tile at = {.mr = 1, .nv = t->s->nr, .width = t->s->lanes};
+
+    t->range[0] = (Range){.len = t->c.k[0].extent};
+    t->list_length = list_of(t, tile_operand(t, &at, 'a'),
+                             tile_int(t, t->c.k[0].extent), &t->c.k[0]);
+    for (int n = PANELS; n; n /= 2)
+        from = panels_by(t, at, n, from, whole, columns);
+    if (rest) {
+        at.nv = (int)((rest + t->s->lanes - 1) / t->s->lanes);
+        at.width = (int)(rest - (int64_t)(at.nv - 1) * t->s->lanes);
+        panels_by(t, at, 1, tile_int(t, full), to, columns);
+    }
+    t->range[0] = (Range){0};
+}
+
+int64_t tile_list_room(const Tiler *t)
+{
+    return (t->c.k[0].extent + FAR + 15) / 16 * 16;
 }

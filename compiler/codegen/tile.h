@@ -36,10 +36,7 @@ typedef struct Tiler {
     V task_panel;        // NULL: all; else this task's
     V tile_from, tile_to; // tiles of this task; NULL: all
     V part_from, part_to; // of row axis 1; NULL: all
-    V list;              // of the k a sparse row needs, in one of
-    V lists;             // TILE_LISTS such, list_room apart,
-    V list_length;       // so long
-    int64_t list_room;
+    V list, list_length; // of the k a sparse row needs
     V stage;             // room for one tile, for long epilogues
 } Tiler;
 
@@ -51,11 +48,7 @@ typedef struct Tile {
     bool edge; // some rows reach outside A; m0 is then a constant
 } Tile;
 
-enum {
-    ACC_MAX = 32,
-    TILE_AHEAD = 16, // rows of B fetched ahead of a sparse row
-    TILE_LISTS = 4
-};
+enum { ACC_MAX = 32 };
 
 /* emit_contract.c */
 V tile_gep(Tiler *t, V base, V index);         // element address
@@ -75,10 +68,10 @@ void tile_tasks(Tiler *t);
 void tile_outer(Tiler *t, const Tile *at);
 void tile_inner(Tiler *t, const Tile *at);
 
-/* emit_sparse.c: the same as tile_outer for one row, leaving zeros of A out;
- * before the panels of a block, the lists of few examples. */
-void tile_list_rows(Tiler *t);
-void tile_sparse(Tiler *t, const Tile *at);
+/* emit_sparse.c: all of a batch of one (its panels lo .. hi), leaving zeros of
+ * A out; elements t->list needs. */
+void tile_one_row(Tiler *t);
+int64_t tile_list_room(const Tiler *t);
 
 /* emit_pack.c: columns of a panel, the block's range of the reduction axes from
  * the blocked one inwards, as rows of nv vectors; a step along axis q there. */

@@ -72,7 +72,7 @@ typedef struct Schedule {
     int outside;   // row axes outside the loop over panels: the first ones
     int64_t blocks; // of tiles along a row, each a task of its own
     int64_t parts; // > 1: an example is this many tasks, cut along row axis 1
-    bool sparse;   // a tile of one row leaves out zeros of A (finite values);
+    bool sparse;   // a batch of one leaves out zeros of A (finite values);
                    // of a nest: 0 x is 0
     int kb;        // the reduction axis cut into blocks of kc
     Pack pack;     // how a block of B comes to rows of nr vectors

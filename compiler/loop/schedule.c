@@ -348,12 +348,13 @@ static bool has_zeros(Val v)
     }
 }
 
-/* One row of few may skip zeros: examples along tiles, one reduction axis. */
+/* A batch of one may skip zeros: its rows are its examples, its reduction has
+ * one axis. */
 static bool is_sparse(const Schedule *s, const Contract *c,
                       const LoopOptions *opt)
 {
     return opt->finite && s->pack == PACK_BEFORE && c->nk == 1 &&
-           c->k[0].extent && s->row >= 0 && !c->row[s->row].extent &&
+           c->k[0].extent && c->nrow == 1 && !c->row[0].extent &&
            has_zeros(c->a);
 }
 

@@ -243,6 +243,9 @@ static void zeros_may_be_left_out(void **state)
         sparse_as_dense(37, 13, 8, dt, cpu, 9);
         sparse_as_dense(5, 30, 16, dt, cpu, 10);
         sparse_as_dense(643, 70, W, dt, cpu, 4);
+        // tasks of panels, taken together by four, two and one
+        sparse_as_dense(150, 13 * W + 5, W, dt, cpu, 6);
+        sparse_as_dense(150, 8 * W, W, dt, cpu, 6);
         sparse_as_dense(64, 24, W, dt, cpu, 0);
     }
 }
