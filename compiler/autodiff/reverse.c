@@ -37,10 +37,24 @@ bool ad_wants(Ad *ad, Val x)
     return walk_flag(ad, x, WALK_ACTIVE | WALK_REACHED);
 }
 
+/* A shared value repeated for the examples' sake, as a scale per channel is
+ * over an image. Its examples' adjoints go to its source one by one, each
+ * summed over what repeats, then over the examples: an image's sum is made
+ * where the image is, and not of all images long after. */
+static bool is_repeated(const Ad *ad, Val x)
+{
+    return x->op == OP_broadcast && !x->type.batched &&
+           !walk_flag(ad, x, WALK_ASKED);
+}
+
 void ad_add(Ad *ad, Val x, Val dx)
 {
     if (!dx || !ad_wants(ad, x))
         return;
+    if (is_repeated(ad, x) && dx->type.batched) {
+        rule[OP_broadcast](ad, x, dx);
+        return;
+    }
     if (dx->type.batched && !x->type.batched)
         dx = ir_op1(ad->g, OP_batch_sum, dx);
     else if (x->type.batched)

@@ -271,6 +271,42 @@ static void input_gradients_make_no_weight_gradients(void **state)
     assert_int_equal(count_op(p, dw, OP_conv_dx), 0);
 }
 
+/* The largest value summed over the examples in v's graph. */
+static int64_t largest_batch_sum(Point *p, Val v)
+{
+    int64_t most = 0;
+    int n;
+    Val *node = ir_topo(p->a, &v, 1, NULL, &n);
+
+    for (int k = 0; k < n; k++) {
+        int64_t size = shape_size(node[k]->type.shape);
+        if (node[k]->op == OP_batch_sum && size > most)
+            most = size;
+    }
+    return most;
+}
+
+/* A scale per channel, used twice: images are not summed over the examples,
+ * their sums are. */
+static void images_sum_their_own_scales(void **state)
+{
+    Point *p = &((Bench *)*state)->p;
+    Graph *g = p->g;
+    Val x = point_input(p, DT_f64, true, shape_of(2, (int64_t)3, (int64_t)5),
+                        small);
+    Val w = real_in(p, false, 3);
+    Val scale = ir_broadcast(g, w, x->type.shape, (int[]){0});
+    Val y = ir_mul(g, tanh_of(p, ir_mul(g, x, scale)), scale);
+    Val e = ir_op1(g, OP_batch_sum, mean_square(p, y));
+
+    assert_int_equal(largest_batch_sum(
+        p, point_expand(p, ir_op2(g, OP_grad, e, w))), 3);
+    // the gradient for the repeated scale itself is as large as it is
+    assert_int_equal(largest_batch_sum(
+        p, point_expand(p, ir_op2(g, OP_grad, e, scale))), 15);
+    check_slopes(p, e, 2, "a scale used twice");
+}
+
 static void only_what_is_needed_is_recorded(void **state)
 {
     Point *p = &((Bench *)*state)->p;
@@ -421,6 +457,7 @@ int main(void)
         TEST(loop_outside_of_the_gradients_loop),
         TEST(gradient_with_respect_to_an_intermediate),
         TEST(input_gradients_make_no_weight_gradients),
+        TEST(images_sum_their_own_scales),
         TEST(only_what_is_needed_is_recorded),
         TEST(all_gradients_share_one_walk),
         TEST(values_at_kinks),
