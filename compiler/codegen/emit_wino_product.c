@@ -5,7 +5,9 @@
 #include "codegen/wino.h"
 
 enum { ACC_MAX = 32, SMALL_TILE = 4,
-       FETCHED = 16 * 1024 }; // bytes of a result that is not near anyway
+       FETCHED = 16 * 1024, // bytes of a result that is not near anyway
+       FAR = 4 << 20,       // bytes of weights that come from afar
+       PASSES = 2 };        // over a point's rows that fetch the next one's
 
 typedef struct Product {
     WinoConv *c;
@@ -63,8 +65,30 @@ static V weights_of(Winograd *w, V point)
     return wino_add(w, wino_mul(w, i[0], w->f.nu), i[1]);
 }
 
-/* A register tile: mr rows from `row`, nr vectors. */
-static void product_tile(WinoConv *c, int mr, V point, V row, int column)
+/* Of a batch of a few examples each weight is used twice or three times, and
+ * a stream fetches only ahead of the first use: memory would rest in between.
+ * So each of the first passes over a point's weights, at step k, fetches its
+ * part of the next point's, which follow in memory. */
+static void fetch_weights(Product *p, V pass, V k)
+{
+    Winograd *w = &p->c->w;
+    int64_t all = w->C * WINO_PANEL, line = WINO_LINE / w->size;
+    int64_t ahead = w->s->unroll * WINO_PANEL / PASSES;
+    V at;
+
+    if (w->f.nu * w->f.nu * all * w->d.O / WINO_PANEL * w->size < FAR)
+        return;
+    pass = wino_mul(w, wino_at_most(w, pass, PASSES - 1), all / PASSES);
+    at = wino_add(w, wino_mul(w, k, WINO_PANEL / PASSES), pass);
+    at = wino_at(w, p->b, wino_add(w, at, emit_int(w->e, all)));
+    for (int64_t i = 0; i < ahead; i += line)
+        wino_fetch(w, wino_at(w, at, emit_int(w->e, i)), false);
+}
+
+/* A register tile: mr rows from `row`, nr vectors; of the full tiles number
+ * `pass`. */
+static void product_tile(WinoConv *c, int mr, V point, V row, int column,
+                         V pass)
 {
     Winograd *w = &c->w;
     Product p = {.c = c, .mr = mr, .nr = w->s->nr};
@@ -89,6 +113,8 @@ static void product_tile(WinoConv *c, int mr, V point, V row, int column)
         for (int i = 0; i < n; i++)
             p.acc[i] = emit_loop_carry(w->e, &l, p.acc[i]);
         steps(&p, l.i, u);
+        if (pass)
+            fetch_weights(&p, pass, l.i);
         for (int i = 0; i < n; i++)
             emit_loop_next(&l, i, p.acc[i]);
         emit_loop_end(w->e, &l);
@@ -115,12 +141,12 @@ static void product_rows(WinoConv *c, V point, int column)
     EmitLoop l = nest_loop(w->n, emit_int(w->e, 0), full, "tile");
 
     l.unroll_off = true;
-    product_tile(c, mr, point, wino_mul(w, l.i, mr), column);
+    product_tile(c, mr, point, wino_mul(w, l.i, mr), column, l.i);
     emit_loop_end(w->e, &l);
     l = emit_loop(w->e, w->n->k->fn, wino_mul(w, full, mr), c->count,
                   SMALL_TILE, "rest");
     l.unroll_off = true;
-    product_tile(c, SMALL_TILE, point, l.i, column);
+    product_tile(c, SMALL_TILE, point, l.i, column, NULL);
     emit_loop_end(w->e, &l);
 }
 
