@@ -4,6 +4,45 @@
  */
 #include "codegen/wino.h"
 
+#include <string.h>
+
+enum { FAR = 4 << 20 }; // bytes of a result that memory will hold
+
+/* Are whole lines written past the caches, without being read first? */
+static bool is_far(const Winograd *w)
+{
+    return w->lanes * w->size == WINO_LINE &&
+           w->points * w->C * w->d.O * w->size >= FAR;
+}
+
+static void save(Winograd *w, V x, V at)
+{
+    static const char name[] = "nontemporal";
+    LLVMContextRef c = w->e->c;
+    LLVMMetadataRef one = LLVMValueAsMetadata(LLVMConstInt(w->e->i32, 1, 0));
+    V st;
+
+    if (!is_far(w)) {
+        wino_save(w, x, at);
+        return;
+    }
+    st = LLVMBuildStore(w->e->b, x, at);
+    LLVMSetAlignment(st, WINO_LINE);
+    LLVMSetMetadata(st, LLVMGetMDKindIDInContext(c, name, sizeof name - 1),
+                    LLVMMetadataAsValue(c, LLVMMDNodeInContext2(c, &one, 1)));
+}
+
+/* What was written past the caches stands in memory before a thread says that
+ * it is done. */
+static void fence(Winograd *w)
+{
+    const char *name = "llvm.x86.sse.sfence";
+    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
+    V fn = LLVMGetIntrinsicDeclaration(w->e->m, id, NULL, 0);
+
+    LLVMBuildCall2(w->e->b, LLVMGlobalGetValueType(fn), fn, NULL, 0, "");
+}
+
 static void transform(Winograd *w, const V *base, V panel, V c, V o, int width)
 {
     int r = w->f.r;
@@ -21,8 +60,7 @@ static void transform(Winograd *w, const V *base, V panel, V c, V o, int width)
     to = wino_add(w, wino_mul(w, to, WINO_PANEL), o);
     to = wino_at(w, base[1], to);
     for (int k = 0; k < w->points; k++)
-        wino_save(w, u[k], wino_at(w, to, emit_int(w->e, k * w->C *
-                                                             WINO_PANEL)));
+        save(w, u[k], wino_at(w, to, emit_int(w->e, k * w->C * WINO_PANEL)));
 }
 
 /* Panels from .. to, each with vectors of these widths. */
@@ -74,4 +112,6 @@ void nest_wino_w(Nest *n)
         panels(&w, base, lo, emit_smaller(w.e, hi, end), WINO_PANEL);
     if (rest)
         panels(&w, base, emit_larger(w.e, lo, end), hi, rest);
+    if (is_far(&w))
+        fence(&w);
 }
