@@ -45,6 +45,21 @@ V wino_load(Winograd *w, V at, int width)
     return x;
 }
 
+V wino_gather(Winograd *w, V at, int64_t stride, int width)
+{
+    V x = LLVMConstNull(emit_type(w->e, w->dt, w->lanes));
+
+    for (int i = 0; i < width; i++) {
+        V p = wino_at(w, at, emit_int(w->e, i * stride));
+
+        x = LLVMBuildInsertElement(w->e->b, x,
+                                   LLVMBuildLoad2(w->e->b, w->elem, p, ""),
+                                   LLVMConstInt(w->e->i32, (unsigned)i, 0),
+                                   "");
+    }
+    return x;
+}
+
 void wino_save(Winograd *w, V x, V at)
 {
     LLVMSetAlignment(LLVMBuildStore(w->e->b, x, at), (unsigned)w->size);

@@ -1,6 +1,8 @@
 /*
  * emit_wino_w.c -- weights into Winograd's domain: U = G w G^T for every pair
- * of channels, along vectors of output channels.
+ * of channels, along vectors of output channels. These are gathered where a
+ * layer keeps its weights in another order, which takes less time than a copy
+ * in the order of convolutions.
  */
 #include "codegen/wino.h"
 
@@ -43,18 +45,31 @@ static void fence(Winograd *w)
     LLVMBuildCall2(w->e->b, LLVMGlobalGetValueType(fn), fn, NULL, 0, "");
 }
 
-static void transform(Winograd *w, const V *base, V panel, V c, V o, int width)
+/* `width` output channels of one tap, from `at`. */
+static V load(Winograd *w, const WinoWeights *x, V at, int width)
+{
+    LLVMTypeRef type = emit_type(w->e, w->dt, w->lanes);
+
+    if (!width)
+        return LLVMConstNull(type);
+    return x->o == 1 ? wino_load(w, at, width)
+                     : wino_gather(w, at, x->o, width);
+}
+
+static void transform(Winograd *w, const WinoWeights *d, const V *base,
+                      V panel, V c, V o, int width)
 {
     int r = w->f.r;
     V x[WINO_SIDE * WINO_SIDE], u[WINO_SIDE * WINO_SIDE], at, to;
-    int64_t O = w->d.O;
 
     at = wino_add(w, wino_mul(w, panel, WINO_PANEL), o);
-    at = wino_at(w, base[0], wino_add(w, wino_mul(w, c, O), at));
-    for (int k = 0; k < r * r; k++)
-        x[k] = width ? wino_load(w, wino_at(w, at, emit_int(w->e, k * w->C *
-                                                                  O)), width)
-                     : LLVMConstNull(emit_type(w->e, w->dt, w->lanes));
+    at = wino_add(w, wino_mul(w, c, d->c), wino_mul(w, at, d->o));
+    at = wino_at(w, base[0], at);
+    for (int k = 0; k < r * r; k++) {
+        int64_t tap = d->at + k / r * d->r + k % r * d->s;
+
+        x[k] = load(w, d, wino_at(w, at, emit_int(w->e, tap)), width);
+    }
     wino_both(w, &w->f.g, w->f.nu, r, false, x, u);
     to = wino_add(w, wino_mul(w, panel, w->points * w->C), c);
     to = wino_add(w, wino_mul(w, to, WINO_PANEL), o);
@@ -64,7 +79,8 @@ static void transform(Winograd *w, const V *base, V panel, V c, V o, int width)
 }
 
 /* Panels from .. to, each with vectors of these widths. */
-static void panels(Winograd *w, const V *base, V from, V to, int64_t columns)
+static void panels(Winograd *w, const WinoWeights *d, const V *base, V from,
+                   V to, int64_t columns)
 {
     EmitLoop p = nest_loop(w->n, from, to, "panel"), c;
 
@@ -74,7 +90,7 @@ static void panels(Winograd *w, const V *base, V from, V to, int64_t columns)
         int64_t width = columns - o;
 
         width = width < 0 ? 0 : width > w->lanes ? w->lanes : width;
-        transform(w, base, p.i, c.i, emit_int(w->e, o), (int)width);
+        transform(w, d, base, p.i, c.i, emit_int(w->e, o), (int)width);
     }
     emit_loop_end(w->e, &c);
     emit_loop_end(w->e, &p);
@@ -84,17 +100,19 @@ void nest_wino_w(Nest *n)
 {
     Val v = n->core;
     Shape s = v->src[0]->type.shape;
+    WinoRead read = wino_read(v);
+    WinoWeights d = wino_weights(s, read);
     Winograd w = {.n = n, .e = n->e, .dt = v->type.dt};
-    int64_t full = s.dim[3] / WINO_PANEL, rest = s.dim[3] % WINO_PANEL;
+    int64_t full = d.O / WINO_PANEL, rest = d.O % WINO_PANEL;
     V base[2], lo, hi, end = emit_int(n->e, full);
 
     w.size = dtype_bytes(w.dt);
     w.elem = emit_mem_type(n->e, w.dt);
     w.lanes = emit_lanes(n->e, w.dt);
-    wino_of(v->attr.i[0], s.dim[0], v->attr.i[1], &w.f);
+    wino_of(read.m, d.R, read.form, &w.f);
     w.points = w.f.nu * w.f.nu;
-    w.C = s.dim[2];
-    w.d.O = s.dim[3];
+    w.C = d.C;
+    w.d.O = d.O;
     base[0] = emit_base(n->k, v->src[0]);
     base[1] = n->k->dst;
     lo = emit_int(n->e, 0);
@@ -109,9 +127,9 @@ void nest_wino_w(Nest *n)
         hi = n->k->hi;
     }
     if (full)
-        panels(&w, base, lo, emit_smaller(w.e, hi, end), WINO_PANEL);
+        panels(&w, &d, base, lo, emit_smaller(w.e, hi, end), WINO_PANEL);
     if (rest)
-        panels(&w, base, emit_larger(w.e, lo, end), hi, rest);
+        panels(&w, &d, base, emit_larger(w.e, lo, end), hi, rest);
     if (is_far(&w))
         fence(&w);
 }

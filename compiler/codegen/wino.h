@@ -61,6 +61,7 @@ V wino_mul(Winograd *w, V x, int64_t c);
 V wino_add(Winograd *w, V x, V y);
 V wino_at_most(Winograd *w, V x, int64_t n); // the smaller
 V wino_load(Winograd *w, V at, int width);   // zeros past width
+V wino_gather(Winograd *w, V at, int64_t stride, int width);
 void wino_save(Winograd *w, V x, V at);
 void wino_fetch(Winograd *w, V at, bool write); // to the second-level cache
 V wino_part(Winograd *w, V x, int from, int n); // n lanes

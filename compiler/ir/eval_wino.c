@@ -9,12 +9,13 @@
 /* U[panel, (i, j), c, o] = sum over r, s  G[i][r] w[r, s, c, o] G[j][s] */
 void eval_wino_w(EvalOp *e)
 {
-    const int64_t *d = e->src[0].type.shape.dim;
-    int64_t R = d[0], C = d[2], O = d[3], i[RANK_MAX] = {0};
+    WinoRead read = wino_read(e->v);
+    WinoWeights x = wino_weights(e->src[0].type.shape, read);
     Shape out = e->out->type.shape;
+    int64_t i[RANK_MAX] = {0};
     Wino f;
 
-    wino_of(e->v->attr.i[0], R, e->v->attr.i[1], &f);
+    wino_of(read.m, x.R, read.form, &f);
     for (int64_t b = 0; b < e->out->batch; b++) {
         double *u = eval_at(e->out, b), *w = eval_at(&e->src[0], b);
 
@@ -22,10 +23,10 @@ void eval_wino_w(EvalOp *e)
             int64_t o = i[0] * WINO_PANEL + i[3];
             double sum = 0;
 
-            for (int64_t r = 0; r < R && o < O; r++)
-                for (int64_t s = 0; s < R; s++)
+            for (int64_t r = 0; r < x.R && o < x.O; r++)
+                for (int64_t s = 0; s < x.R; s++)
                     sum += f.g[i[1] / f.nu][r] * f.g[i[1] % f.nu][s] *
-                           w[((r * R + s) * C + i[2]) * O + o];
+                           w[x.at + r * x.r + s * x.s + i[2] * x.c + o * x.o];
             *u++ = sum;
         } while (eval_step(out, i));
     }

@@ -13,17 +13,26 @@ static bool is_known(Infer *r, int64_t m, int64_t taps, int64_t form, Wino *w)
 
 bool shape_wino_w(Infer *r)
 {
-    Shape w = r->src[0].shape;
+    const int64_t *a = r->attr->i;
+    Shape s = r->src[0].shape;
+    WinoWeights w;
+    int taps;
     Wino f;
 
     *r->out = r->src[0];
-    if (!has_attrs(r, 2) || w.rank != 4 || w.dim[0] != w.dim[1])
-        return misfit(r, "the weights must have shape [R, R, C, O], not %s",
-                      shape_str(w).s);
-    if (!is_known(r, r->attr->i[0], w.dim[0], r->attr->i[1], &f))
+    if (!has_attrs(r, 4) || a[2] < 0 || a[2] >= WINO_ORDERS || a[3] < 0 ||
+        a[3] > 1)
+        return misfit(r, "it needs a size, a form, an order and a turn");
+    taps = a[2] == WINO_RRCO ? 0 : 2;
+    if (s.rank != 4 || s.dim[taps] != s.dim[taps + 1])
+        return misfit(r, "the weights must have shape %s, not %s",
+                      taps ? "[.., .., R, R]" : "[R, R, C, O]",
+                      shape_str(s).s);
+    w = wino_weights(s, (WinoRead){a[0], a[1], a[2], a[3]});
+    if (!is_known(r, a[0], w.R, a[1], &f))
         return false;
-    r->out->shape = shape_of(4, (w.dim[3] + WINO_PANEL - 1) / WINO_PANEL,
-                             (int64_t)(f.nu * f.nu), w.dim[2],
+    r->out->shape = shape_of(4, (w.O + WINO_PANEL - 1) / WINO_PANEL,
+                             (int64_t)(f.nu * f.nu), w.C,
                              (int64_t)WINO_PANEL);
     return true;
 }

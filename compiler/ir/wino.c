@@ -148,9 +148,40 @@ static Attr wino_attr(WinoDims d)
                                 d.O, d.form}};
 }
 
-Val ir_wino_w(Graph *g, Val w, int64_t m, WinoForm form)
+WinoRead wino_read(Val v)
 {
-    Attr a = {.n = 2, .i = {m, form}};
+    const int64_t *i = v->attr.i;
+
+    return (WinoRead){i[0], i[1], i[2], i[3]};
+}
+
+WinoWeights wino_weights(Shape w, WinoRead read)
+{
+    // dims of r, s, c and o in memory
+    static const int dim[WINO_ORDERS][4] = {
+        [WINO_RRCO] = {0, 1, 2, 3},
+        [WINO_OCRR] = {2, 3, 1, 0},
+        [WINO_CORR] = {2, 3, 0, 1},
+    };
+    const int *d = dim[read.order];
+    int64_t stride[4] = {1, 1, 1, 1};
+    WinoWeights x;
+
+    for (int k = 3; k-- > 0;)
+        stride[k] = stride[k + 1] * w.dim[k + 1];
+    x = (WinoWeights){w.dim[d[0]], w.dim[d[2]], w.dim[d[3]], 0, stride[d[0]],
+                      stride[d[1]], stride[d[2]], stride[d[3]]};
+    if (read.turned) {
+        x.at = (x.R - 1) * (x.r + x.s);
+        x.r = -x.r;
+        x.s = -x.s;
+    }
+    return x;
+}
+
+Val ir_wino_w(Graph *g, Val w, WinoRead read)
+{
+    Attr a = {.n = 4, .i = {read.m, read.form, read.order, read.turned}};
 
     return ir_node(g, OP_wino_w, &a, &w, 1);
 }

@@ -57,9 +57,27 @@ WinoDims wino_dims(Val v);
 /* The inputs of the first tile begin so much before x, with this padding. */
 int64_t wino_lead(int64_t form, int64_t pad);
 
-/* w [R, R, C, O] -> U [ceil(O / WINO_PANEL), nu nu, C, WINO_PANEL], the
- * columns past O zero. */
-Val ir_wino_w(Graph *g, Val w, int64_t m, WinoForm form);
+/* How weights stand in memory: as convolutions read them, as a layer keeps
+ * them, and as it keeps those of which the adjoint is wanted. */
+typedef enum WinoOrder {
+    WINO_RRCO, WINO_OCRR, WINO_CORR, WINO_ORDERS
+} WinoOrder;
+
+/* The attributes of wino_w; turned: taps run backwards in both dims. */
+typedef struct WinoRead {
+    int64_t m, form, order, turned;
+} WinoRead;
+WinoRead wino_read(Val v);
+/* Sizes of weights of this shape and order; where element (r, s, c, o) lies is
+ * at + the sum of its indices times their strides. */
+typedef struct WinoWeights {
+    int64_t R, C, O, at, r, s, c, o;
+} WinoWeights;
+WinoWeights wino_weights(Shape w, WinoRead read);
+
+/* w [R, R, C, O], in its order -> U [ceil(O / WINO_PANEL), nu nu, C,
+ * WINO_PANEL], the columns past O zero. */
+Val ir_wino_w(Graph *g, Val w, WinoRead read);
 /* x [H, W, C] with a frame, U -> [Ho, Wo, O] */
 Val ir_conv_wino(Graph *g, Val x, Val u, WinoDims d);
 /* x [H, W, C] with a frame, dy [Ho, Wo, O] -> [r, r, C, O], over examples */

@@ -20,6 +20,7 @@
 #include "passes/rewrite.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { EXAMPLES = 8 }; // at least, where weights are transformed every time
 
@@ -129,6 +130,31 @@ static bool form_of(Val v, WinoDims *d)
            d->pw_hi >= 0;
 }
 
+static bool is_order(Val w, const int64_t *order)
+{
+    return w->op == OP_transpose &&
+           !memcmp(w->attr.i, order, 4 * sizeof *order);
+}
+
+/* The weights w transformed; a reversal of the taps and a transpose from the
+ * order in which a layer keeps them are left to that. */
+static Val transformed(Graph *g, Val w, const WinoDims *d)
+{
+    static const int64_t ocrr[4] = {2, 3, 1, 0}, corr[4] = {2, 3, 0, 1};
+    WinoRead read = {.m = d->m, .form = d->form};
+
+    if (w->op == OP_reverse && w->attr.n == 2 && w->attr.i[0] == 0 &&
+        w->attr.i[1] == 1) {
+        read.turned = 1;
+        w = w->src[0];
+    }
+    if (is_order(w, ocrr) || is_order(w, corr)) {
+        read.order = is_order(w, ocrr) ? WINO_OCRR : WINO_CORR;
+        w = w->src[0];
+    }
+    return ir_wino_w(g, w, read);
+}
+
 static Val winograd_node(void *env, Graph *g, Val old, Val v)
 {
     bool weights = v->op == OP_conv_dw;
@@ -160,8 +186,7 @@ static Val winograd_node(void *env, Graph *g, Val old, Val v)
     x = v->op == OP_conv_up ? v->src[0] : unframed(v->src[0], &d);
     if (weights)
         return ir_conv_dw_wino(g, x, v->src[1], d);
-    return ir_conv_wino(g, x, ir_wino_w(g, v->src[1], d.m, (WinoForm)d.form),
-                        d);
+    return ir_conv_wino(g, x, transformed(g, v->src[1], &d), d);
 }
 
 void pass_winograd(Func *f, const PassOptions *opt)

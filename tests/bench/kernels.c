@@ -231,8 +231,8 @@ static Val conv_dw_f4(Graph *g, int64_t H, int64_t C, int64_t R, int64_t O)
 
 static Val wino_w(Graph *g, int64_t m, int64_t C, int64_t R, int64_t O)
 {
-    return ir_wino_w(g, input(g, "w", false, shape_of(4, R, R, C, O)), m,
-                     WINO_SAME);
+    return ir_wino_w(g, input(g, "w", false, shape_of(4, R, R, C, O)), 
+                     (WinoRead){.m = m});
 }
 
 static Val dense(Graph *g, int64_t I, int64_t O, int64_t unused, int64_t mode)

@@ -276,8 +276,16 @@ static void wino(Draw *w)
     wino_of(f[0], f[1], f[2], &form);
     push(a, f[0]);
     if (w->op == OP_wino_w) {
+        int64_t order = pick(w, 0, WINO_ORDERS - 1);
+        bool swap = order == WINO_OCRR;
+
         push(a, f[2]);
-        source(w, w->number, shape_of(4, f[1], f[1], C, O));
+        push(a, order);
+        push(a, pick(w, 0, 1));
+        source(w, w->number,
+               order == WINO_RRCO ? shape_of(4, f[1], f[1], C, O)
+                                  : shape_of(4, swap ? O : C, swap ? C : O,
+                                             f[1], f[1]));
         return;
     }
     push(a, f[1]);

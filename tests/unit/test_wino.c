@@ -76,8 +76,8 @@ static Val fast(const Net *n, bool weights)
         d.ph_hi = d.pw_hi = n->form == WINO_UP;
     }
     return weights ? ir_conv_dw_wino(n->g, n->x, n->dy, d)
-                   : ir_conv_wino(n->g, n->x, ir_wino_w(n->g, n->w, n->m,
-                                                     n->form), d);
+                   : ir_conv_wino(n->g, n->x, ir_wino_w(n->g, n->w, (WinoRead){
+                         .m = n->m, .form = n->form}), d);
 }
 
 static void net_open(Net *n)
@@ -373,6 +373,80 @@ static void the_pass_takes_it_where_it_pays(void **state)
                          OP_conv_wino);
 }
 
+/* The weights of a convolution as a layer keeps them, and taps backwards:
+ * read by the transform itself, not copied. */
+static void weights_are_read_as_kept(void **state)
+{
+    static const struct {
+        int perm[4];
+        bool turned;
+        WinoOrder order;
+    } kept[] = {
+        {{2, 3, 1, 0}, false, WINO_OCRR},
+        {{2, 3, 0, 1}, true, WINO_CORR},
+        {{3, 2, 1, 0}, false, WINO_RRCO}, // no such order: stays
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        Graph *g = graph_new(arena);
+        int64_t C = 160, O = 96, last = kept[i].order == WINO_CORR ? O : C;
+        Val x = ir_input(g, INPUT_FIELD, intern("x"),
+                         type_of(DT_f32, true, shape_of(3, (int64_t)32,
+                                                        (int64_t)32, C)));
+        Val p = ir_input(g, INPUT_VAR, intern("w"),
+                         type_of(DT_f32, false,
+                                 shape_of(4, C + O - last, last, (int64_t)3,
+                                          (int64_t)3)));
+        Val w = ir_transpose(g, p, kept[i].perm), v, u;
+        Func f = {.name = "f", .g = g, .nout = 1, .out = &v};
+
+        if (kept[i].turned)
+            w = ir_reverse(g, w, (int[]){0, 1}, 2);
+        v = ir_conv(g, x, w, (ConvDims){1, 1, 1, 1, 1, 1});
+        passes_run(&f, &(PassOptions){.winograd = true}, NULL, NULL);
+        assert_int_equal(v->op, OP_conv_wino);
+        u = v->src[1];
+        assert_int_equal(u->op, OP_wino_w);
+        assert_int_equal(wino_read(u).order, kept[i].order);
+        assert_int_equal(wino_read(u).turned, kept[i].turned);
+        assert_true((u->src[0] == p) == (kept[i].order != WINO_RRCO));
+    }
+}
+
+/* Transformed weights large enough to be written past the caches, with a last
+ * panel that is not full. */
+static void large_weights_in_every_order(void **state)
+{
+    int64_t C = 150, O = 200;
+
+    (void)state;
+    for (int i = 0; i < 2 * WINO_ORDERS; i++) {
+        WinoRead read = {.m = 4, .order = i / 2, .turned = i % 2};
+        Shape s = read.order == WINO_RRCO
+                      ? shape_of(4, (int64_t)3, (int64_t)3, C, O)
+                      : shape_of(4, read.order == WINO_OCRR ? O : C,
+                                 read.order == WINO_OCRR ? C : O, (int64_t)3,
+                                 (int64_t)3);
+        Graph *g = graph_new(arena);
+        Val w = ir_input(g, INPUT_VAR, intern("w"),
+                         type_of(DT_f32, false, s));
+        Val u = ir_wino_w(g, w, read);
+        Dice dice = {(uint64_t)i + 5};
+        Tensor at = dice_tensor(arena, &dice, w->type, 1,
+                                (Domain){DOM_IN, -1, 1, 0});
+        TestKernel *k = test_kernel(arena, u, u, NULL, 2);
+        Net n = {.g = g, .w = w, .batch = 1, .at[1] = at};
+        Tensor y = test_kernel_eval(k, arena, &at, 1, 2), z = exactly(&n, u);
+
+        for (int64_t j = 0; j < shape_size(u->type.shape); j++)
+            if (fabs(y.at[j] - z.at[j]) > 1e-6)
+                fail_msg("order %d, turned %d, element %lld: %.9g, not %.9g",
+                         i / 2, i % 2, (long long)j, y.at[j], z.at[j]);
+        test_kernel_free(k);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -380,6 +454,8 @@ int main(void)
         cmocka_unit_test(errors_are_small),
         cmocka_unit_test(bits_are_the_same_everywhere),
         cmocka_unit_test(the_pass_takes_it_where_it_pays),
+        cmocka_unit_test(weights_are_read_as_kept),
+        cmocka_unit_test(large_weights_in_every_order),
     };
 
     return cmocka_run_group_tests_name("winograd", tests, open_arena,
