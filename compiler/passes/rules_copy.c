@@ -114,11 +114,48 @@ static Val sink_reshape_ex(Graph *g, Shape s)
     return ir_mul(g, x, ir_like(g, x, 3));
 }
 
+/* Sums of what is turned alike: the gradient of a weight used in several
+ * places is turned to the weight's order once, not place by place. */
+static Val sink_transpose(Graph *g, Val v)
+{
+    if (v->nsrc != 2 || v->src[0]->op != OP_transpose ||
+        v->src[1]->op != OP_transpose)
+        return NULL;
+    return sink(g, v, OP_transpose);
+}
+
+static Val turned_alike(Graph *g, Op op, Shape s)
+{
+    Val x = ir_input(g, INPUT_VAR, "x0", type_of(DT_f64, false, s));
+    Val y = ir_input(g, INPUT_FIELD, "x1", type_of(DT_f64, true, s));
+    int perm[RANK_MAX];
+
+    for (int k = 0; k < s.rank; k++)
+        perm[k] = s.rank - 1 - k;
+    return ir_op2(g, op, ir_transpose(g, x, perm), ir_transpose(g, y, perm));
+}
+
+static Val sink_transpose_add_ex(Graph *g, Shape s)
+{
+    return turned_alike(g, OP_add, s);
+}
+
+static Val sink_transpose_sub_ex(Graph *g, Shape s)
+{
+    return turned_alike(g, OP_sub, s);
+}
+
 const Rule rules_copy[] = {
     RULE_FN("drop-spread", RULE_EXACT, OP_COUNT, drop_spread,
             "f(spread(x)) -> spread(f(x))", drop_spread_ex),
     RULE_FN("sink-broadcast", RULE_EXACT, OP_COUNT, sink_broadcast,
             "f(broadcast(x)) -> broadcast(f(x))", sink_broadcast_ex),
+    RULE_FN("sink-transpose-add", RULE_EXACT, OP_add, sink_transpose,
+            "add(transpose(x), transpose(y)) -> transpose(add(x, y))",
+            sink_transpose_add_ex),
+    RULE_FN("sink-transpose-sub", RULE_EXACT, OP_sub, sink_transpose,
+            "sub(transpose(x), transpose(y)) -> transpose(sub(x, y))",
+            sink_transpose_sub_ex),
     RULE_FN("sink-reshape", RULE_EXACT, OP_COUNT, sink_reshape,
             "f(reshape(x)) -> reshape(f(x))", sink_reshape_ex),
     RULE_END,
