@@ -1,7 +1,9 @@
 /*
  * bench_report.c -- what was measured: a table of the kernels that take most
  * of the time, JSON with all of them, and a roofline chart (Williams et al.
- * 2009).
+ * 2009). In table and chart, kernels of one name that come from one place of
+ * the program are one line: a solver unrolled into thirty steps has thirty of
+ * each.
  *
  * Flops are those of the plain formulas. A kernel that leaves some out (by
  * Winograd's method, or where a factor is zero) may pass the peak by that
@@ -29,35 +31,62 @@ static const char *time_text(double seconds, char *buf, size_t n)
     return buf;
 }
 
-static double rate(const RnnBench *b, int k, bool bytes)
+static double rate(double work, double ns)
 {
-    double s = b->ns[k] * 1e-9, work = rnn_bench_work(b, k, bytes);
-
-    return s > 0 && work > 0 ? work / s : NAN;
+    return ns > 0 && work > 0 ? work / (ns * 1e-9) : NAN;
 }
 
-static const char *note_of(const RnnBench *b, int k)
+typedef struct Line { // kernels of one name and place, in one call
+    const RnnKernelInfo *i; // of the first
+    double ns, runs, flops, bytes;
+} Line;
+
+static Line *find_line(Line *line, int n, const RnnKernelInfo *i)
 {
-    if (b->e->kernel[k].slow)
+    for (int k = 0; k < n; k++)
+        if (!strcmp(line[k].i->name, i->name) &&
+            !strcmp(line[k].i->place, i->place) && line[k].i->slow == i->slow)
+            return &line[k];
+    return NULL;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const Line *x = a, *y = b;
+
+    return x->ns > y->ns ? -1 : x->ns < y->ns;
+}
+
+/* By falling time; *n of them. To be freed. */
+static Line *lines_of(const RnnBench *b, int *n)
+{
+    Line *line = rnn_alloc(sizeof *line * (size_t)(b->e->nkernel + 1));
+
+    *n = 0;
+    for (int k = 0; k < b->e->nkernel; k++) {
+        const RnnKernelInfo *i = &b->e->kernel[k];
+        Line *l = find_line(line, *n, i);
+
+        if (!l) {
+            l = &line[(*n)++];
+            *l = (Line){.i = i};
+        }
+        l->ns += b->ns[k];
+        l->runs += b->counted ? b->runs[k] : 0;
+        l->flops += rnn_bench_work(b, k, false);
+        l->bytes += rnn_bench_work(b, k, true);
+    }
+    qsort(line, (size_t)*n, sizeof *line, by_time);
+    return line;
+}
+
+static const char *note_of(const RnnBench *b, const Line *l)
+{
+    if (l->i->slow)
         return "slow path";
-    if (rate(b, k, false) > 1.005 * b->kernel_peak)
+    if (rate(l->flops, l->ns) > 1.005 * b->kernel_peak)
         return "by the plain count";
     return "";
-}
-
-/* Numbers of kernels by falling time: returned. */
-static int *by_time(const RnnBench *b)
-{
-    int n = b->e->nkernel, *order = rnn_alloc(sizeof *order * (size_t)(n + 1));
-
-    for (int k = 0; k < n; k++) {
-        int at = k;
-
-        for (; at > 0 && b->ns[order[at - 1]] < b->ns[k]; at--)
-            order[at] = order[at - 1];
-        order[at] = k;
-    }
-    return order;
 }
 
 static double all_ns(const RnnBench *b)
@@ -85,22 +114,22 @@ static void rate_cells(RnnTable *t, double r, double most)
         rnn_cell(t, "%s", "");
 }
 
-static void kernel_row(const RnnBench *b, RnnTable *t, int k, double all)
+static void kernel_row(const RnnBench *b, RnnTable *t, const Line *l,
+                       double all)
 {
-    const RnnKernelInfo *i = &b->e->kernel[k];
     char time[32];
 
-    rnn_cell(t, "%s", i->name);
-    rnn_cell(t, "%s", i->place);
+    rnn_cell(t, "%s", l->i->name);
+    rnn_cell(t, "%s", l->i->place);
     if (b->counted)
-        rnn_cell(t, "%.0f", b->runs[k]);
+        rnn_cell(t, "%.0f", l->runs);
     else
         rnn_cell(t, "%s", "");
-    rnn_cell(t, "%s", time_text(b->ns[k] * 1e-9, time, sizeof time));
-    rnn_cell(t, "%.1f %%", all > 0 ? 100 * b->ns[k] / all : 0);
-    rate_cells(t, rate(b, k, false), b->kernel_peak);
-    rate_cells(t, rate(b, k, true), b->read);
-    rnn_cell(t, "%s", note_of(b, k));
+    rnn_cell(t, "%s", time_text(l->ns * 1e-9, time, sizeof time));
+    rnn_cell(t, "%.1f %%", all > 0 ? 100 * l->ns / all : 0);
+    rate_cells(t, rate(l->flops, l->ns), b->kernel_peak);
+    rate_cells(t, rate(l->bytes, l->ns), b->read);
+    rnn_cell(t, "%s", note_of(b, l));
 }
 
 static void print_kernels(const RnnBench *b)
@@ -109,22 +138,23 @@ static void print_kernels(const RnnBench *b)
                                        "share", "GFLOP/s", "of peak", "GB/s",
                                        "of memory", ""};
     RnnTable t = {.align = "llrrrrrrrl"};
-    int n = b->e->nkernel, *order = by_time(b);
     double all = all_ns(b), rest = 0;
     char time[32];
+    int n;
+    Line *line = lines_of(b, &n);
 
     for (int i = 0; i < 10; i++)
         rnn_cell(&t, "%s", head[i]);
     for (int i = 0; i < n; i++)
         if (i < SHOWN)
-            kernel_row(b, &t, order[i], all);
+            kernel_row(b, &t, &line[i], all);
         else
-            rest += b->ns[order[i]];
+            rest += line[i].ns;
     rnn_table_print(stdout, &t, 4);
     if (n > SHOWN)
         printf("    and %d more kernels: %s\n", n - SHOWN,
                time_text(rest * 1e-9, time, sizeof time));
-    free(order);
+    free(line);
 }
 
 void rnn_bench_print(const RnnBench *b)
@@ -161,15 +191,17 @@ void rnn_bench_print(const RnnBench *b)
 static void json_kernel(const RnnBench *b, RnnJson *j, int k)
 {
     const RnnKernelInfo *i = &b->e->kernel[k];
-    double flops = rate(b, k, false), bytes = rate(b, k, true);
+    double work = rnn_bench_work(b, k, false);
+    double moved = rnn_bench_work(b, k, true);
+    double flops = rate(work, b->ns[k]), bytes = rate(moved, b->ns[k]);
 
     rnn_json_line(j, NULL, '{');
     rnn_json_text(j, "name", i->name);
     rnn_json_text(j, "place", i->place);
     rnn_json_real(j, "s", b->ns[k] * 1e-9);
     rnn_json_real(j, "runs", b->counted ? b->runs[k] : NAN);
-    rnn_json_real(j, "flops", rnn_bench_work(b, k, false));
-    rnn_json_real(j, "bytes", rnn_bench_work(b, k, true));
+    rnn_json_real(j, "flops", work);
+    rnn_json_real(j, "bytes", moved);
     rnn_json_real(j, "gflops", flops * 1e-9);
     rnn_json_real(j, "of_peak", flops / b->kernel_peak);
     rnn_json_real(j, "of_memory", bytes / b->read);
@@ -211,27 +243,30 @@ typedef struct Roof {
     int nseries;
 } Roof;
 
-/* The kernels of b as points from `at` on; the largest get their names. */
-static void add_points(Roof *r, const RnnBench *b, int at)
+/* The kernels of b as points from `at` on, their number returned; the largest
+ * get their names. */
+static int add_points(Roof *r, const RnnBench *b, int at)
 {
-    int n = b->e->nkernel, *order = by_time(b);
     double all = all_ns(b);
+    int n;
+    Line *line = lines_of(b, &n);
 
     for (int i = 0; i < n; i++) {
-        int k = order[i];
-        double flops = rate(b, k, false), bytes = rate(b, k, true);
+        const Line *l = &line[i];
+        double flops = rate(l->flops, l->ns), bytes = rate(l->bytes, l->ns);
 
-        if (b->ns[k] < DRAWN_PART * all)
+        if (l->ns < DRAWN_PART * all)
             flops = NAN;
         r->x[at + i] = flops / bytes;
         r->y[at + i] = flops * 1e-9;
-        if (i < NAMED && b->ns[k] > 0.02 * all)
-            r->name[at + i] = b->e->kernel[k].name;
+        if (i < NAMED && l->ns > 0.02 * all)
+            r->name[at + i] = l->i->name;
     }
-    free(order);
+    free(line);
     r->series[r->nseries++] = (RnnSeries){
         .mark = RNN_MARK_POINT, .label = b->e->name, .n = n, .x = r->x + at,
         .y = r->y + at, .name = r->name + at, .gaps = true};
+    return n;
 }
 
 /* Below the ridge memory limits, above it the arithmetic. */
@@ -278,11 +313,9 @@ RnnStatus rnn_bench_plot(const RnnBench *b, int n, const char *title,
     r.y = rnn_alloc(sizeof *r.y * (size_t)(points + 1));
     r.name = rnn_alloc(sizeof *r.name * (size_t)(points + 1));
     r.series = rnn_alloc(sizeof *r.series * (size_t)(n + 1));
-    for (int i = 0; i < n; i++) {
-        add_points(&r, &b[i], at);
-        at += b[i].e->nkernel;
-    }
-    add_roof(&r, b, n, points);
+    for (int i = 0; i < n; i++)
+        at += add_points(&r, &b[i], at);
+    add_roof(&r, b, n, at);
     c.series = r.series;
     c.nseries = r.nseries;
     st = rnn_chart_write(path, &c, err);

@@ -17,6 +17,23 @@ grep -q '"runs"' brief.json && fail "--brief times kernels"
 ./small bench --seconds nothing 2>err.txt && fail "--seconds nothing was taken"
 grep -q -- '--seconds' err.txt || fail "--seconds was not named"
 
+echo "== kernels of one name and place are one line"
+cat >again.rnn <<'END'
+use nn
+data d = npz("points.npz") : x real[1000], y class[2]
+net g(h: real[64]) -> real[64] { return tanh(dense(h, 64)) }
+net f(x: real[1000]) -> real[64] {
+  h = dense(x, 64)
+  for k in 0 .. 6 { h = g(h) }
+  return h
+}
+END
+must "$RNNC" build again.rnn -o again
+must ./again bench f --weights init --batch 8 --seconds 0.01 --json again.json >again.txt
+[ "$(grep -c 'dot 64->64' again.txt)" = 1 ] || fail "not one line: $(cat again.txt)"
+grep -q 'dot 64->64 *again.rnn:3:[0-9]* *6 ' again.txt || fail "not 6 runs: $(cat again.txt)"
+[ "$(grep -c '"name": "dot 64->64"' again.json)" = 6 ] || fail "JSON does not list each"
+
 echo "== slow kernels are named when compiling"
 cat >sorts.rnn <<'END'
 data d = npz("points.npz") : x real[1000], y class[2]
