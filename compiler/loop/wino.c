@@ -13,7 +13,7 @@
 #include "ir/wino.h"
 
 enum {
-    ROOM = 704 * 1024,  // of the second-level cache (1 MB), for what is
+    ROOM = 576 * 1024,  // of the second-level cache (1 MB), for what is
                         // transformed; weights stream through the rest
     LEAST_TILES = 32,   // in a group, so that a weight is used often enough
     MOST_TILES = 96,
