@@ -14,7 +14,7 @@
  * requests of the first cache under way at a time (24 lines on Zen 4: 27 GB/s
  * where a plain stream brings 80). So rows are asked into the second cache far
  * ahead and into the first a little ahead, and PANELS panels go through the
- * list together: 1.4 to 1.9 times as fast as one panel fetched 16 rows ahead.
+ * list together: 1.2 to 1.7 times as fast as one panel fetched 16 rows ahead.
  * All of the reduction is one block: a list that starts anew every hundred
  * rows has nothing to fetch ahead for most of the time.
  */
