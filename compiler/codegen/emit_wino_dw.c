@@ -214,11 +214,33 @@ static void product_tile(Weights *k, V point, V c, V o)
                                                 i % nr * w->lanes)));
 }
 
+/* While a point is multiplied, its share of the next group's x or dy, an
+ * image of height x width, is fetched. */
+static void fetch_share(Weights *k, const Side *s, V point)
+{
+    Winograd *w = &k->w;
+    int64_t rows = k->tiles * w->f.m, height = s->q.height, each;
+    Pixels p = {.image = s->base, .channels = s->total, .c = s->from,
+                .width = s->most < s->total ? s->most : s->total};
+    V first = wino_mul(w, k->first, height);
+
+    if (!s->v->type.batched || w->size != 4)
+        return;
+    rows = (rows < height ? rows : height) * k->group;
+    each = (rows * s->q.width + w->points - 1) / w->points;
+    first = wino_add(w, first, wino_mul(w, k->top, w->f.m));
+    first = wino_add(w, first, emit_int(w->e, rows));
+    first = wino_add(w, wino_mul(w, first, s->q.width),
+                     wino_mul(w, point, each));
+    wino_fetch_pixels(w, &p, first, each);
+}
+
 static void product(Weights *k)
 {
     Winograd *w = &k->w;
     V nc = channels(w, k->c0, w->C, w->s->mc);
     V no = channels(w, k->o0, w->d.O, w->s->nc), zero = emit_int(w->e, 0);
+    Side x = side_x(k), y = side_y(k);
     EmitLoop t = nest_loop(w->n, zero, emit_int(w->e, w->points), "point");
     EmitLoop o = emit_loop(w->e, w->n->k->fn, zero, no,
                            (int64_t)w->s->nr * w->lanes, "o");
@@ -228,6 +250,8 @@ static void product(Weights *k)
     product_tile(k, t.i, c.i, o.i);
     emit_loop_end(w->e, &c);
     emit_loop_end(w->e, &o);
+    fetch_share(k, &x, t.i);
+    fetch_share(k, &y, t.i);
     emit_loop_end(w->e, &t);
 }
 

@@ -76,6 +76,22 @@ void wino_fetch(Winograd *w, V at, bool write)
     LLVMBuildCall2(w->e->b, LLVMGlobalGetValueType(fn), fn, arg, 4, "");
 }
 
+void wino_fetch_pixels(Winograd *w, const Pixels *p, V first, int64_t count)
+{
+    int64_t line = WINO_LINE / w->size;
+    V from = wino_add(w, wino_mul(w, first, p->channels), p->c);
+    EmitLoop l;
+
+    from = wino_at(w, p->image, from);
+    l = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, count), "fetch");
+    for (int64_t k = 0; k < p->width; k += line)
+        wino_fetch(w, wino_at(w, from, wino_add(w, wino_mul(w, l.i,
+                                                            p->channels),
+                                                emit_int(w->e, k))),
+                   p->write);
+    emit_loop_end(w->e, &l);
+}
+
 V wino_part(Winograd *w, V x, int from, int n)
 {
     V index[64];

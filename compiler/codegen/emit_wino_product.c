@@ -161,6 +161,9 @@ static void fetch_share(WinoConv *c, V point)
     int64_t slots = panels * w->points, out, each;
     int64_t size = (rows < w->H ? rows : w->H) * w->W * w->C * w->s->group;
     V first = wino_mul(w, c->first, w->H), at, slot;
+    Pixels y = {.image = w->n->k->dst, .channels = w->d.O,
+                .c = wino_mul(w, c->panel, WINO_PANEL),
+                .width = WINO_PANEL, .write = true};
     EmitLoop l;
 
     if (!w->n->core->src[0]->type.batched || w->size != 4 ||
@@ -181,15 +184,7 @@ static void fetch_share(WinoConv *c, V point)
     first = wino_mul(w, c->first, w->Ho);
     first = wino_add(w, first, wino_mul(w, c->top, m));
     first = wino_add(w, wino_mul(w, first, w->Wo), wino_mul(w, point, each));
-    at = wino_add(w, wino_mul(w, first, w->d.O),
-                  wino_mul(w, c->panel, WINO_PANEL));
-    at = wino_at(w, w->n->k->dst, at);
-    l = nest_loop(w->n, emit_int(w->e, 0), emit_int(w->e, each), "fetch");
-    for (int k = 0; k < WINO_PANEL / line; k++)
-        wino_fetch(w, wino_at(w, at, wino_add(w, wino_mul(w, l.i, w->d.O),
-                                              emit_int(w->e, k * line))),
-                   true);
-    emit_loop_end(w->e, &l);
+    wino_fetch_pixels(w, &y, first, each);
 }
 
 void wino_product(WinoConv *c)

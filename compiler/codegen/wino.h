@@ -39,6 +39,15 @@ typedef struct Square {
     const int *place;    // of the rows and columns wanted, from row and col
 } Square;
 
+/* `width` channels from channel c of the pixels of a stack of images. */
+typedef struct Pixels {
+    V image;            // the first pixel
+    int64_t channels;   // of a pixel
+    V c;
+    int64_t width;
+    bool write;         // are they to be written?
+} Pixels;
+
 /* A convolution, and where its task stands. */
 typedef struct WinoConv {
     Winograd w;
@@ -64,6 +73,8 @@ V wino_load(Winograd *w, V at, int width);   // zeros past width
 V wino_gather(Winograd *w, V at, int64_t stride, int width);
 void wino_save(Winograd *w, V x, V at);
 void wino_fetch(Winograd *w, V at, bool write); // to the second-level cache
+/* So many of them, from pixel `first`, to the second-level cache. */
+void wino_fetch_pixels(Winograd *w, const Pixels *p, V first, int64_t count);
 V wino_part(Winograd *w, V x, int from, int n); // n lanes
 /* y = M x, M rows x cols (or its transpose, if `across`), of vectors. */
 typedef double WinoMatrix[WINO_SIDE][WINO_SIDE];
