@@ -150,8 +150,17 @@ static void product_rows(WinoConv *c, V point, int column)
     emit_loop_end(w->e, &l);
 }
 
-/* While a point is multiplied, its share of the next group's x is fetched, and
- * of where this panel's y goes. */
+/* Does the epilogue read v where it writes y? */
+static bool is_like_y(const Nest *n, Val v)
+{
+    Type y = n->core->type;
+
+    return v != n->core->src[0] && v->type.batched && v->type.dt == y.dt &&
+           shape_eq(v->type.shape, y.shape);
+}
+
+/* While a point is multiplied, its share of the next group's x is fetched, of
+ * where this panel's y goes and of what the epilogue reads there. */
 static void fetch_share(WinoConv *c, V point)
 {
     Winograd *w = &c->w;
@@ -185,6 +194,12 @@ static void fetch_share(WinoConv *c, V point)
     first = wino_add(w, first, wino_mul(w, c->top, m));
     first = wino_add(w, wino_mul(w, first, w->Wo), wino_mul(w, point, each));
     wino_fetch_pixels(w, &y, first, each);
+    y.write = false;
+    for (int i = 0; i < w->n->k->k->nread; i++)
+        if (is_like_y(w->n, w->n->k->k->read[i]->val)) {
+            y.image = w->n->k->read[i];
+            wino_fetch_pixels(w, &y, first, each);
+        }
 }
 
 void wino_product(WinoConv *c)
