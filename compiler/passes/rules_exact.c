@@ -16,6 +16,7 @@
 #define K PANY(4)
 #define THEN P3(select, C, X, PCONST(0)) // the two branches of a derivative
 #define ELSE P3(select, C, PCONST(0), Y)
+#define LEAKY P3(select, P2(lt, PCONST(0), X), X, P2(mul, X, K))
 #define ROUND(name, left, right) RULE_IF(name, left, right, NULL, RULE_ROUND)
 
 static bool is_real(const Match *m)
@@ -38,6 +39,24 @@ static bool is_divisor(const Match *m)
 
     is_fill(m->var[4], &k);
     return is_real(m) && fabs(k) > 1e-30 && fabs(k) < 1e30;
+}
+
+static bool is_leaky(Val v)
+{
+    return v->op == OP_select && v->src[0]->op == OP_lt &&
+           same_fill(v->src[0]->src[0], 0) && v->src[0]->src[1] == v->src[1] &&
+           v->src[2]->op == OP_mul && v->src[2]->src[0] == v->src[1] &&
+           is_fill(v->src[2]->src[1], NULL);
+}
+
+/* Not the function itself, nor what the rule has made. */
+static bool is_leaky_slope(const Match *m)
+{
+    double k = 0;
+
+    is_fill(m->var[4], &k);
+    return is_divisor(m) && k > 0 && m->var[1] != m->var[0] &&
+           !is_leaky(m->var[0]);
 }
 
 /* cast(cast(x)) = cast(x) where nothing is lost between */
@@ -146,6 +165,12 @@ const Rule rules_exact[] = {
             P2(add, P2(add, Z, THEN), P2(mul, ELSE, K)),
             P2(add, Z, P3(select, C, X, P2(mul, Y, K))), is_divisor,
             RULE_EXACT),
+    // The derivative of a leaky ReLU asks for the sign of its result: so x
+    // need not be kept beside it.
+    RULE_IF("leaky-sign",
+            P3(select, P2(lt, PCONST(0), X), Y, P2(mul, Y, K)),
+            P3(select, P2(lt, PCONST(0), LEAKY), Y, P2(mul, Y, K)),
+            is_leaky_slope, RULE_EXACT),
     RULE_FN("cast-cast", RULE_EXACT, OP_cast, cast_cast,
             "cast(cast(x)) -> cast(x)", cast_example),
     RULE_FN("select-known", RULE_EXACT, OP_select, select_known,
