@@ -16,7 +16,8 @@
  * ahead and into the first a little ahead, and PANELS panels go through the
  * list together: 1.2 to 1.7 times as fast as one panel fetched 16 rows ahead.
  * All of the reduction is one block: a list that starts anew every hundred
- * rows has nothing to fetch ahead for most of the time.
+ * rows has nothing to fetch ahead for most of the time. For the same reason the
+ * list goes on past its end with its beginning, PANELS panels further.
  */
 #include "codegen/tile.h"
 
@@ -100,22 +101,33 @@ static V list_narrow(Tiler *t, V a, V from, V to, V n, const Axis *x)
     return l.carry[0];
 }
 
+/* How many rows after a row of one panel the same row of the next one comes. */
+static int64_t panel_rows(const Tiler *t)
+{
+    int64_t columns = (int64_t)t->s->nr * t->s->lanes;
+
+    return t->c.panel ? t->c.n.b * columns / t->c.k[0].b : 0;
+}
+
 /* Writes the list of elements 0 .. len; its length. */
 static V list_of(Tiler *t, V a, V len, const Axis *x)
 {
     LLVMBuilderRef b = t->e->b;
     unsigned id = x->a == 1 ? compress_id(t) : 0;
-    V zero = tile_int(t, 0), n = zero, done = zero;
+    V zero = tile_int(t, 0), n = zero, done = zero, k;
+    V next = LLVMConstInt(index_type(t), (uint64_t)(PANELS * panel_rows(t)),
+                          0);
 
     if (id) {
         done = LLVMBuildAnd(b, len, tile_int(t, -16), "");
         n = list_wide(t, a, zero, done, n, id);
     }
     n = list_narrow(t, a, done, len, n, x);
-    // What is fetched ahead of the end is a row that exists.
-    for (int i = 0; i < FAR; i++)
-        LLVMBuildStore(b, LLVMConstInt(index_type(t), 0, 0),
+    for (int i = 0; i < FAR; i++) {
+        k = LLVMBuildLoad2(b, index_type(t), slot(t, tile_int(t, i)), "");
+        LLVMBuildStore(b, LLVMBuildAdd(b, k, next, ""),
                        slot(t, tile_add(t, n, tile_int(t, i))));
+    }
     return n;
 }
 
