@@ -25,6 +25,7 @@
 enum { SPIN_NS = 50000,
        PIECES = 2,        // of a thread's tasks, each taken as a whole:
        LAST_OF = 4,       // the last is one part of so many
+       PLENTY = 8,        // tasks of a thread: one too many is an eighth
        STACK = 8 << 20 }; // of each thread: kernels keep up to half of it there
 
 typedef struct Gate { // where threads wait for a counter to change
@@ -245,6 +246,13 @@ void rnn_pool_free(RnnPool *p)
     free(p->slice);
     free(p->worker);
     free(p);
+}
+
+int32_t rnn_is_plenty(const RnnCall *call, int64_t tasks)
+{
+    int threads = rnn_pool_threads(call->pool);
+
+    return threads == 1 || tasks >= (int64_t)PLENTY * threads;
 }
 
 void rnn_parallel(RnnCall *call, RnnKernelFn *fn, void *const *ptr,

@@ -278,6 +278,10 @@ int rnn_main(int argc, char **argv, const RnnProgram *program);
 void rnn_parallel(RnnCall *call, RnnKernelFn *fn, void *const *ptr,
                   int64_t tasks);
 
+/* pool.c. Are these so many tasks that no thread waits long for another when
+ * each takes its share as a whole? Always true of one thread. */
+int32_t rnn_is_plenty(const RnnCall *call, int64_t tasks);
+
 /* rng.c. dst [examples, count] (examples = 0: shared, [count]) of type dt
  * (RNN_F32 or RNN_F64); keys are folded into the counter. Philox4x32-10; the
  * same values in both precisions up to rounding. */

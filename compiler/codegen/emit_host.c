@@ -116,11 +116,8 @@ static void host_kernel(Host *h, const Kernel *k)
     x[0] = h->call;
     x[1] = fn;
     x[2] = h->pointers;
-    x[3] = k->tasks ? emit_int(e, k->tasks) : h->n;
-    if (!k->tasks && k->sched.group > 1)
-        x[3] = LLVMBuildSDiv(
-            e->b, emit_index_add(e, h->n, emit_int(e, k->sched.group - 1)),
-            emit_int(e, k->sched.group), "");
+    x[3] = k->tasks ? emit_int(e, k->tasks)
+                    : host_groups(e, h->n, kernel_group(k));
     if (!k->tasks && k->sched.parts > 1)
         x[3] = LLVMBuildMul(e->b, x[3], emit_int(e, k->sched.parts), "");
     x[4] = worth_splitting(h, k);
@@ -130,14 +127,18 @@ static void host_kernel(Host *h, const Kernel *k)
     host_call(e, HOST_RUN, x, 8);
 }
 
-/* Does a chain run as one: are there more examples than a few, and does nobody
- * look at its kernels one by one? */
+/* Does a chain run as one: are there more examples than a few, enough of them
+ * for all threads, and does nobody look at its kernels one by one? */
 static LLVMValueRef runs_as_one(Host *h, const Chain *c)
 {
     Emit *e = h->e;
+    LLVMValueRef x[2] = {h->call, host_groups(e, h->n, c->unit)};
     LLVMValueRef many, alone;
 
-    many = LLVMBuildICmp(e->b, LLVMIntSGT, h->n, emit_int(e, c->few), "");
+    many = host_runtime(e, "rnn_is_plenty", e->i32, x, 2);
+    many = host_is_set(e, many);
+    alone = LLVMBuildICmp(e->b, LLVMIntSGT, h->n, emit_int(e, c->few), "");
+    many = LLVMBuildAnd(e->b, many, alone, "");
     alone = LOAD_FIELD(e, h->call, e->i32, probe);
     alone = LLVMBuildNot(e->b, host_is_set(e, alone), "");
     many = LLVMBuildAnd(e->b, many, alone, "");
@@ -167,7 +168,7 @@ static void host_chain(Host *h, const Step *s, int n)
     }
     x[0] = h->call;
     x[2] = h->pointers;
-    x[3] = h->n;
+    x[3] = host_groups(e, h->n, s->chain->unit);
     x[4] = LLVMBuildICmp(e->b, LLVMIntSGE, h->n,
                          emit_int(e, (int64_t)ceil(SPLIT_NS / (each + 1))),
                          "");

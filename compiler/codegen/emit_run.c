@@ -75,6 +75,14 @@ LLVMValueRef host_is_set(Emit *e, LLVMValueRef x)
     return LLVMBuildICmp(e->b, LLVMIntNE, x, LLVMConstNull(LLVMTypeOf(x)), "");
 }
 
+LLVMValueRef host_groups(Emit *e, LLVMValueRef n, int64_t group)
+{
+    if (group <= 1)
+        return n;
+    n = emit_index_add(e, n, emit_int(e, group - 1));
+    return LLVMBuildSDiv(e->b, n, emit_int(e, group), "");
+}
+
 static LLVMValueRef make_start(Emit *e)
 {
     LLVMValueRef fn = helper(e, "start_clock", e->f64, &e->ptr, 1), ns;

@@ -24,6 +24,7 @@ LLVMBasicBlockRef host_block(Emit *e, LLVMValueRef fn, const char *name);
 LLVMBasicBlockRef host_if(Emit *e, LLVMValueRef fn, LLVMValueRef cond);
 void host_end_if(Emit *e, LLVMBasicBlockRef after);
 LLVMValueRef host_is_set(Emit *e, LLVMValueRef x); // x != 0
+LLVMValueRef host_groups(Emit *e, LLVMValueRef n, int64_t group); // ceil
 
 /* Functions every module has once, made when first asked for:
  *   double start_clock(call)      the time, if kernels are timed

@@ -19,7 +19,8 @@ static const struct {
     const char *name;
     uintptr_t at;
 } runtime[] = {
-    RUNTIME(rnn_parallel),     RUNTIME(rnn_fill_uniform),
+    RUNTIME(rnn_parallel),     RUNTIME(rnn_is_plenty),
+    RUNTIME(rnn_fill_uniform),
     RUNTIME(rnn_fill_normal),  RUNTIME(rnn_fill_permutation),
     RUNTIME(rnn_probe),        RUNTIME(rnn_now_ns),
     RUNTIME(rnn_solved),

@@ -2,11 +2,12 @@
  * buffers.c -- lifetimes to offsets in one arena.
  *
  * Time counts kernels and copies in the order they run, a loop's beginning
- * and end included; the kernels of a chain run at one time. Memory touched
- * inside a loop and before it lives to the loop's end; what the set-up part
- * leaves to the rest lives always. Shared buffers lie at arena + offset;
- * per-example ones at arena + shared_bytes + n * offset, since n is known only
- * when running.
+ * and end included. The kernels of a chain run at one time; what only they
+ * touch lies in a memory of the chain, for lifetimes that count its kernels.
+ * Memory touched inside a loop and before it lives to the loop's end; what the
+ * set-up part leaves to the rest lives always. Shared buffers lie at arena +
+ * offset; per-example ones at arena + shared_bytes + n * offset, since n is
+ * known only when running.
  */
 #include "loop/lower.h"
 
@@ -14,11 +15,21 @@
 
 enum { FOREVER = 1 << 30, ALIGN = 64 };
 
+typedef struct Block { // the memory of a chain
+    Chain *chain;
+    Buffer b;
+} Block;
+
 typedef struct Times {
     Program *p;
+    Arena *tmp;
     int now;
     bool setup;
+    VEC(Block *) block;
 } Times;
+
+static int64_t pack(Buffer **todo, int n, Arena *tmp);
+static void lay_out_chain(Times *t, const Step *st, int n);
 
 static void touch(Times *t, Buffer *b)
 {
@@ -52,6 +63,8 @@ static void walk_steps(Times *t, const Steps *s)
         int begin = on ? t->now : ++t->now;
 
         t->setup = st->setup;
+        if (st->chain && !on)
+            lay_out_chain(t, st, s->list.n - i);
         switch (st->kind) {
         case STEP_KERNEL:
             for (int k = 0; k < st->kernel->nread; k++)
@@ -125,22 +138,17 @@ static int64_t best_gap(Buffer **with, int n, int64_t bytes)
     return best >= 0 ? best : end;
 }
 
-/* Offsets of all arena buffers that are batched or not; the bytes used. */
-static int64_t place(Program *p, bool batched)
+static int64_t round_up(int64_t bytes)
 {
-    int n = 0;
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* Offsets of buffers by their sizes and lifetimes; the bytes used. */
+static int64_t pack(Buffer **todo, int n, Arena *tmp)
+{
     int64_t used = 0;
-    Arena *tmp = arena_new();
-    Buffer **todo = NEW_N(tmp, Buffer *, p->buffer.n);
-    Buffer **with = NEW_N(tmp, Buffer *, p->buffer.n);
+    Buffer **with = NEW_N(tmp, Buffer *, n + 1);
 
-    for (int i = 0; i < p->buffer.n; i++) {
-        Buffer *b = p->buffer.at[i];
-
-        if (b->place == PLACE_ARENA && b->first >= 0 &&
-            b->type.batched == batched)
-            todo[n++] = b;
-    }
     qsort(todo, (size_t)n, sizeof *todo, by_size);
     for (int i = 0; i < n; i++) {
         int m = 0;
@@ -153,13 +161,76 @@ static int64_t place(Program *p, bool batched)
         if (todo[i]->offset + todo[i]->bytes > used)
             used = todo[i]->offset + todo[i]->bytes;
     }
-    arena_free(tmp);
-    return (used + ALIGN - 1) / ALIGN * ALIGN;
+    return round_up(used);
+}
+
+static void touch_local(Buffer *b, const Chain *c, int now)
+{
+    b = buffer_storage(b);
+    if (b->chain != c)
+        return;
+    if (b->first < 0)
+        b->first = now;
+    b->last = now;
+}
+
+/* The memory of the chain that begins at st, one of n steps. */
+static void lay_out_chain(Times *t, const Step *st, int n)
+{
+    Chain *c = st->chain;
+    Block *block = NEW(t->tmp, Block);
+    Buffer **todo = NEW_N(t->tmp, Buffer *, c->nlocal + 1);
+
+    for (int i = 0; i < n && st[i].chain == c; i++) {
+        for (int k = 0; k < st[i].kernel->nread; k++)
+            touch_local(st[i].kernel->read[k], c, i);
+        touch_local(st[i].kernel->dst, c, i);
+    }
+    for (int i = 0; i < c->nlocal; i++)
+        todo[i] = c->local[i];
+    c->bytes = pack(todo, c->nlocal, t->tmp);
+    for (int i = 0; i < c->nlocal; i++) {
+        c->local[i]->within = c->local[i]->offset;
+        c->local[i]->first = c->local[i]->last = -1;
+    }
+    *block = (Block){.chain = c, .b = {.type.batched = true, .id = -t->now,
+                                       .bytes = c->bytes, .first = t->now,
+                                       .last = t->now}};
+    if (c->nlocal)
+        VEC_PUSH(t->tmp, &t->block, block);
+}
+
+/* Offsets of all arena buffers that are batched or not; the bytes used. */
+static int64_t place(Times *t, bool batched)
+{
+    Program *p = t->p;
+    int n = 0;
+    int64_t used;
+    Buffer **todo = NEW_N(t->tmp, Buffer *, p->buffer.n + t->block.n);
+
+    for (int i = 0; i < p->buffer.n; i++) {
+        Buffer *b = p->buffer.at[i];
+
+        if (b->place == PLACE_ARENA && b->first >= 0 && !b->chain &&
+            b->type.batched == batched)
+            todo[n++] = b;
+    }
+    for (int i = 0; batched && i < t->block.n; i++)
+        todo[n++] = &t->block.at[i]->b;
+    used = pack(todo, n, t->tmp);
+    for (int i = 0; batched && i < t->block.n; i++) {
+        Chain *c = t->block.at[i]->chain;
+
+        c->offset = t->block.at[i]->b.offset;
+        for (int k = 0; k < c->nlocal; k++)
+            c->local[k]->offset = c->offset + c->local[k]->within;
+    }
+    return used;
 }
 
 void loop_place_buffers(Program *p)
 {
-    Times t = {.p = p};
+    Times t = {.p = p, .tmp = arena_new()};
 
     for (int i = 0; i < p->buffer.n; i++) {
         Buffer *b = p->buffer.at[i];
@@ -171,6 +242,7 @@ void loop_place_buffers(Program *p)
     for (int i = 0; i < p->buffer.n; i++)
         if (p->buffer.at[i]->setup && p->buffer.at[i]->last == FOREVER)
             p->buffer.at[i]->first = 0;
-    p->shared_bytes = place(p, false);
-    p->example_bytes = place(p, true);
+    p->shared_bytes = place(&t, false);
+    p->example_bytes = place(&t, true);
+    arena_free(t.tmp);
 }

@@ -232,6 +232,11 @@ static KernelKind kernel_kind(Val core)
 enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16, TASK_CHANNELS = 16,
        TASK_ROWS = 16, FLOP_BYTES = 8 };
 
+int64_t kernel_group(const Kernel *k)
+{
+    return k->tasks == 0 && k->sched.group > 1 ? k->sched.group : 1;
+}
+
 int kernel_row_dim(Shape s)
 {
     int first = 0, lane = s.rank - 1;

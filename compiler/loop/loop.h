@@ -35,6 +35,8 @@ struct Buffer {
     int64_t bytes;    // of one example, or of the whole if shared; padded to 64
     bool setup;       // written by the set-up part: lives for the whole run
     int first, last;  // lifetime in step numbers, see buffers.c
+    struct Chain *chain; // whose kernels alone touch it, or NULL; where it lies
+    int64_t within;      // in their memory
     Val val;          // what it holds
 };
 /* The buffer whose memory b is: b itself, or the end of its aliases. */
@@ -152,12 +154,17 @@ typedef struct Kernel {
  * single element. */
 int kernel_row_dim(Shape s);
 
+/* Examples that one task takes, or sched.parts of them together; 1 unless its
+ * tasks are groups of examples. */
+int64_t kernel_group(const Kernel *k);
+
 /* Neighbouring kernels that take a few examples at a time through all of them,
  * where there are more examples than that. See chain.c. */
 typedef struct Chain {
-    int64_t few;
+    int64_t few, unit; // a few begin at a multiple of unit, and are one
     Buffer **local; // [nlocal] storage that only they touch, one after another
     int nlocal;
+    int64_t offset, bytes; // the memory of that, like a buffer of an example
 } Chain;
 
 typedef enum { STEP_KERNEL, STEP_LOOP, STEP_COPY } StepKind;

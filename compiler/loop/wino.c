@@ -13,8 +13,9 @@
 #include "ir/wino.h"
 
 enum {
-    ROOM = 576 * 1024,  // of the second-level cache (1 MB), for what is
-                        // transformed; weights stream through the rest
+    ROOM = 288 * 1024,  // of the second-level cache (1 MB), for what is
+                        // transformed; activations on their way from kernel
+                        // to kernel (chain.c) and weights have the rest
     LEAST_TILES = 32,   // in a group, so that a weight is used often enough
     MOST_TILES = 96,
     MOST_BYTES = 7 << 19, // of the stack

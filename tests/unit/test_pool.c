@@ -163,6 +163,18 @@ static void pools_start_and_stop_quickly(void **state)
         rnn_pool_free(rnn_pool_new(1 + k % 5));
 }
 
+static void a_few_tasks_are_not_plenty(void **state)
+{
+    RnnCall call = {.pool = NULL};
+
+    (void)state;
+    assert_true(rnn_is_plenty(&call, 1));
+    call.pool = rnn_pool_new(3);
+    assert_false(rnn_is_plenty(&call, 23));
+    assert_true(rnn_is_plenty(&call, 24));
+    rnn_pool_free(call.pool);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -173,6 +185,7 @@ int main(void)
         cmocka_unit_test(sleepers_wake),
         cmocka_unit_test(many_short_jobs_are_all_done),
         cmocka_unit_test(pools_start_and_stop_quickly),
+        cmocka_unit_test(a_few_tasks_are_not_plenty),
     };
 
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
