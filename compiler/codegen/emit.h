@@ -101,8 +101,8 @@ typedef struct At {
 /* The value of v at an index: loads where v is materialized (or is k->core),
  * else emits its op on its sources' values. bool as i1 (or <lanes x i1>). */
 LLVMValueRef emit_value(KernelEmit *k, Val v, At at);
-void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value); // to dst
-void emit_store_beside(KernelEmit *k, At at); // all that is stored in passing
+/* To dst, and all that is stored beside it. */
+void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value);
 LLVMTypeRef emit_type(Emit *e, DType dt, int lanes);     // in registers
 LLVMTypeRef emit_mem_type(Emit *e, DType dt);            // bool is i8
 LLVMValueRef emit_splat(Emit *e, LLVMValueRef x, int lanes);

@@ -19,11 +19,6 @@ typedef struct Few { // the examples at hand
     LLVMValueRef n, first; // of all; the first of them
 } Few;
 
-static Buffer *argument(const Kernel *k, int i)
-{
-    return i ? k->read[i - 1] : k->dst;
-}
-
 /* From n * (offset + within) in the arena to n * offset + lo * (the chain's
  * bytes) + most * within, less what the first example is away. */
 static LLVMValueRef local_pointer(Emit *e, LLVMValueRef p, Buffer *b,
@@ -46,8 +41,8 @@ static void copy_pointers(Emit *e, const Step *s, int n, LLVMValueRef to,
     int at = 0;
 
     for (int k = 0; k < n; k++)
-        for (int i = 0; i <= s[k].kernel->nread; i++, at++) {
-            Buffer *b = argument(s[k].kernel, i);
+        for (int i = 0; i < kernel_nbuffer(s[k].kernel); i++, at++) {
+            Buffer *b = kernel_buffer(s[k].kernel, i);
             LLVMValueRef x = emit_int(e, at), p;
 
             if ((buffer_storage(b)->chain == s->chain) != (few != NULL))
@@ -78,7 +73,7 @@ static void run_kernels(Emit *e, const Step *s, int n, LLVMValueRef table,
         }
         LLVMBuildCall2(e->b, LLVMGlobalGetValueType(kernel[k]), kernel[k], x,
                        4, "");
-        at += s[k].kernel->nread + 1;
+        at += kernel_nbuffer(s[k].kernel);
     }
 }
 
@@ -126,6 +121,6 @@ int chain_pointers(const Step *s, int n)
     int pointers = 0;
 
     for (int k = 0; k < n; k++)
-        pointers += s[k].kernel->nread + 1;
+        pointers += kernel_nbuffer(s[k].kernel);
     return pointers;
 }

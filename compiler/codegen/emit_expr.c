@@ -201,20 +201,6 @@ static void store_to(KernelEmit *k, LLVMValueRef base, Type t, At at,
     LLVMSetAlignment(s, (unsigned)dtype_bytes(t.dt));
 }
 
-void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value)
-{
-    store_to(k, k->dst, root->type, at, value);
-}
-
-void emit_store_beside(KernelEmit *k, At at)
-{
-    for (int i = 0; i < k->k->nbeside; i++) {
-        Val v = k->k->beside[i]->val;
-
-        store_to(k, k->beside[i], v->type, at, emit_value(k, v, at));
-    }
-}
-
 /* --- values made once ---------------------------------------------------- */
 
 typedef struct Known Known;
@@ -280,6 +266,24 @@ void emit_forget(KernelEmit *k)
     if (k->memo)
         arena_free(k->memo->a);
     k->memo = NULL;
+}
+
+void emit_store(KernelEmit *k, Val root, At at, LLVMValueRef value)
+{
+    int n = k->k->nbeside;
+    LLVMValueRef *beside = NEW_N(k->e->a, LLVMValueRef, n + 1);
+
+    if (at.lanes < 1)
+        at.lanes = 1;
+    enter(k);
+    remember(k->memo, root, &at, value);
+    // All before the first store: dst may be what they read, in place.
+    for (int i = 0; i < n; i++)
+        beside[i] = emit_value(k, k->k->beside[i]->val, at);
+    leave(k);
+    store_to(k, k->dst, root->type, at, value);
+    for (int i = 0; i < n; i++)
+        store_to(k, k->beside[i], k->k->beside[i]->val->type, at, beside[i]);
 }
 
 /* --- any value ----------------------------------------------------------- */

@@ -108,11 +108,8 @@ static void host_kernel(Host *h, const Kernel *k)
     Emit *e = h->e;
     LLVMValueRef fn = emit_kernel(e, k), x[8];
 
-    set_pointer(h, 0, address(h, k->dst));
-    for (int i = 0; i < k->nread; i++)
-        set_pointer(h, 1 + i, address(h, k->read[i]));
-    for (int i = 0; i < k->nbeside; i++)
-        set_pointer(h, 1 + k->nread + i, address(h, k->beside[i]));
+    for (int i = 0; i < kernel_nbuffer(k); i++)
+        set_pointer(h, i, address(h, kernel_buffer(k, i)));
     x[0] = h->call;
     x[1] = fn;
     x[2] = h->pointers;
@@ -161,9 +158,8 @@ static void host_chain(Host *h, const Step *s, int n)
     for (int k = 0; k < n; k++) {
         const Kernel *kernel = s[k].kernel;
 
-        set_pointer(h, at++, address(h, kernel->dst));
-        for (int i = 0; i < kernel->nread; i++)
-            set_pointer(h, at++, address(h, kernel->read[i]));
+        for (int i = 0; i < kernel_nbuffer(kernel); i++)
+            set_pointer(h, at++, address(h, kernel_buffer(kernel, i)));
         each += kernel->flops_example / rate_of(kernel);
     }
     x[0] = h->call;
@@ -432,8 +428,8 @@ static void make_room(Host *h)
     for (int i = 0; i < h->p->kernel.n; i++) {
         const Kernel *k = h->p->kernel.at[i];
 
-        if (1 + k->nread + k->nbeside > npointer)
-            npointer = 1 + k->nread + k->nbeside;
+        if (kernel_nbuffer(k) > npointer)
+            npointer = kernel_nbuffer(k);
         if (k->kind == KERNEL_CALL && k->core->nsrc > nkey)
             nkey = k->core->nsrc;
     }

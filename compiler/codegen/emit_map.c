@@ -36,10 +36,7 @@ void emit_rows(KernelEmit *k, Shape s, LLVMValueRef *from, LLVMValueRef *to)
 
 static void store_at(KernelEmit *k, At at)
 {
-    Val root = k->k->root;
-
-    emit_store(k, root, at, emit_value(k, root, at));
-    emit_store_beside(k, at);
+    emit_store(k, k->k->root, at, emit_value(k, k->k->root, at));
 }
 
 typedef struct Run { // of neighbouring elements

@@ -67,11 +67,8 @@ static void walk_steps(Times *t, const Steps *s)
             lay_out_chain(t, st, s->list.n - i);
         switch (st->kind) {
         case STEP_KERNEL:
-            for (int k = 0; k < st->kernel->nread; k++)
-                touch(t, st->kernel->read[k]);
-            touch(t, st->kernel->dst);
-            for (int k = 0; k < st->kernel->nbeside; k++)
-                touch(t, st->kernel->beside[k]);
+            for (int k = 0; k < kernel_nbuffer(st->kernel); k++)
+                touch(t, kernel_buffer(st->kernel, k));
             break;
         case STEP_COPY:
             touch(t, st->from);
@@ -181,11 +178,9 @@ static void lay_out_chain(Times *t, const Step *st, int n)
     Block *block = NEW(t->tmp, Block);
     Buffer **todo = NEW_N(t->tmp, Buffer *, c->nlocal + 1);
 
-    for (int i = 0; i < n && st[i].chain == c; i++) {
-        for (int k = 0; k < st[i].kernel->nread; k++)
-            touch_local(st[i].kernel->read[k], c, i);
-        touch_local(st[i].kernel->dst, c, i);
-    }
+    for (int i = 0; i < n && st[i].chain == c; i++)
+        for (int k = 0; k < kernel_nbuffer(st[i].kernel); k++)
+            touch_local(kernel_buffer(st[i].kernel, k), c, i);
     for (int i = 0; i < c->nlocal; i++)
         todo[i] = c->local[i];
     c->bytes = pack(todo, c->nlocal, t->tmp);

@@ -56,7 +56,7 @@ static bool may_join(const Step *st)
 
     return st->kind == STEP_KERNEL && !st->setup && k->tasks == 0 &&
            k->kind != KERNEL_CALL && k->kind != KERNEL_BATCH &&
-           k->root->type.batched && !k->nbeside && shares_little(k) &&
+           k->root->type.batched && shares_little(k) &&
            !prepares(k);
 }
 
@@ -92,10 +92,10 @@ static bool add_buffer(Members *m, Buffer *b)
 
 static bool add_buffers(Members *m, const Kernel *k)
 {
-    bool ok = add_buffer(m, k->dst);
+    bool ok = true;
 
-    for (int i = 0; ok && i < k->nread; i++)
-        ok = add_buffer(m, k->read[i]);
+    for (int i = 0; ok && i < kernel_nbuffer(k); i++)
+        ok = add_buffer(m, kernel_buffer(k, i));
     return ok;
 }
 
@@ -126,11 +126,20 @@ static bool add_step(Members *m, const Step *st)
 
 static int touches(const Kernel *k, const Buffer *b)
 {
-    int n = buffer_storage(k->dst) == b;
+    int n = 0;
 
-    for (int i = 0; i < k->nread; i++)
-        n += buffer_storage(k->read[i]) == b;
+    for (int i = 0; i < kernel_nbuffer(k); i++)
+        n += buffer_storage(kernel_buffer(k, i)) == b;
     return n;
+}
+
+static bool stores(const Kernel *k, const Buffer *b)
+{
+    bool found = buffer_storage(k->dst) == b;
+
+    for (int i = 0; i < k->nbeside; i++)
+        found = found || buffer_storage(k->beside[i]) == b;
+    return found;
 }
 
 static bool is(Buffer *x, const Buffer *b)
@@ -170,7 +179,7 @@ static bool is_local(const Program *p, const Members *m, const Buffer *b)
         int t = touches(k, b);
 
         if (t && !n)
-            fresh = t == 1 && buffer_storage(k->dst) == b;
+            fresh = t == 1 && stores(k, b);
         n += t;
     }
     return fresh && n == count_touches(&p->steps, b);
@@ -202,9 +211,6 @@ static bool writes(const Kernel *a, const Kernel *b)
         return true;
     for (int i = 0; i < a->nbeside; i++)
         if (touches(b, buffer_storage(a->beside[i])))
-            return true;
-    for (int i = 0; i < b->nbeside; i++)
-        if (buffer_storage(b->beside[i]) == buffer_storage(a->dst))
             return true;
     return false;
 }

@@ -290,6 +290,8 @@ Kernel *kernel_make(Lower *lo, Val root)
     k->dst = f->buf;
     w.mark = lo->p->kernel.n + 1;
     walk(&w, root, true);
+    if (f->mask)
+        VEC_PUSH(lo->tmp, &w.beside, fact_of(lo, f->mask)->buf);
     k->nread = w.read.n;
     k->read = arena_copy(lo->a, w.read.at,
                          sizeof(Buffer *) * (size_t)w.read.n);

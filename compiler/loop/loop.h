@@ -137,7 +137,7 @@ typedef struct Kernel {
      * of a CONTRACT or NEST core are always among them. A read whose storage
      * is dst's is updated in place (`put`; elementwise). */
     Buffer **read;
-    int nbeside;     // MAP: values within its expression that it stores too
+    int nbeside;     // what it stores too, at each element: see beside.c
     Buffer **beside;
     Schedule sched; // CONTRACT
     bool parallel;  // worth splitting: over examples (batched dst) or tasks
@@ -148,6 +148,19 @@ typedef struct Kernel {
     const char *name;
     double flops_example, flops_call, bytes_example, bytes_call;
 } Kernel;
+
+/* Its buffers in the order that its function gets their pointers in: dst, then
+ * those it reads, then those beside. */
+static inline int kernel_nbuffer(const Kernel *k)
+{
+    return 1 + k->nread + k->nbeside;
+}
+static inline Buffer *kernel_buffer(const Kernel *k, int i)
+{
+    if (i == 0)
+        return k->dst;
+    return i <= k->nread ? k->read[i - 1] : k->beside[i - 1 - k->nread];
+}
 
 /* The dim of a shared result whose D rows tasks share out: the first before
  * the last one that has rows for many, else the first larger than 1; -1: a

@@ -186,9 +186,12 @@ static void make_buffers(Lower *lo)
         Val v = lo->order[i];
         Fact *f = fact_of(lo, v);
 
-        if (!f->buffered)
+        if (!f->buffered || f->buf)
             continue;
         f->buf = buffer_new(lo, v->type, v);
+        if (f->mask) // its kernel stores it
+            fact_of(lo, f->mask)->buf =
+                buffer_new(lo, f->mask->type, f->mask);
         f->buf->alias = memory_of(lo, v);
         if (f->buf->alias)
             f->buf->place = PLACE_ALIAS;

@@ -37,6 +37,7 @@ typedef struct Fact {
     Val root;           // of a core or epilogue: the root of its kernel
     Val core;           // of a root: its core
     Val beside;         // the root whose kernel stores it in passing, or NULL
+    Val mask;           // of a root: the condition on it stored so, or NULL
     VEC(Reach) reach;   // inlined: where
     bool *live;         // of a loop: [n] the variables that matter
     Buffer *buf;

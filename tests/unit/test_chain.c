@@ -1,7 +1,7 @@
 /*
  * test_chain.c -- kernels that take a few examples through all of them: which
- * join, what stands between them, and that neither the chain nor the threads
- * change a bit.
+ * join, what stands between them, what they keep of what passes, and that
+ * neither the chain nor the threads change a bit.
  */
 #include "ir/wino.h"
 #include "support/check.h"
@@ -159,10 +159,98 @@ static void convolutions_join(void **state)
     }
 }
 
+/* --- conditions stored in passing ------------------------------------------ */
+
+static Val leaky(Graph *g, Val x, Val asked)
+{
+    Val is = ir_op2(g, OP_lt, ir_like(g, asked, 0), asked);
+
+    return ir_select(g, is, x, ir_op2(g, OP_mul, x, ir_like(g, x, 0.2)));
+}
+
+/* Of both carriers: the epilogue of a convolution, by Winograd or directly,
+ * and a kernel of its own, since what it is made of is needed too. */
+static Val convolved(Graph *g, Val x, bool direct)
+{
+    int64_t C = x->type.shape.dim[2];
+    Val w = ir_input(g, INPUT_VAR, "w", type_of(DT_f32, false,
+                                                shape_of(4, 3, 3, C, C)));
+
+    x = direct ? ir_conv(g, x, w, (ConvDims){1, 1, 1, 1, 1, 1})
+               : layer(g, x, C, WINO_SAME);
+    return ir_op2(g, OP_mul, x, ir_like(g, x, 0.003));
+}
+
+/* 1 or -1: added to what is small, no rounding changes a sign. */
+static Val sides(Graph *g, Val x)
+{
+    return ir_select(g, ir_op2(g, OP_lt, ir_like(g, x, 0), x),
+                     ir_like(g, x, 1), ir_like(g, x, -1));
+}
+
+/* Forth through three layers and back, as for the gradient of an image;
+ * `weights`: and for a gradient of a weight, which needs all of y1. */
+static Net forth_and_back(Arena *a, bool direct, bool weights)
+{
+    Net n = {.g = graph_new(a)};
+    Val x = field(n.g, 16, 32), side = sides(n.g, x), y1, z, y2, dy;
+
+    y1 = ir_op2(n.g, OP_add, convolved(n.g, x, direct), side);
+    y1 = leaky(n.g, y1, y1);
+    z = ir_op2(n.g, OP_add, convolved(n.g, y1, direct), side);
+    y2 = leaky(n.g, z, z);
+    z = ir_op2(n.g, OP_add, convolved(n.g, y2, direct), z);
+    n.out[1] = ir_reduce(n.g, OP_sum, z, (int[]){0, 1, 2}, 3);
+    dy = leaky(n.g, convolved(n.g, z, direct), y2);
+    dy = leaky(n.g, convolved(n.g, dy, direct), y1);
+    n.out[0] = weights ? ir_conv_dw(n.g, y1, dy,
+                                    (ConvDims){1, 1, 1, 1, 1, 1}, 3, 3)
+                       : convolved(n.g, dy, direct);
+    return n;
+}
+
+static int stored_in_passing(const Program *p)
+{
+    int n = 0;
+
+    for (int i = 0; i < p->kernel.n; i++) {
+        const Kernel *k = p->kernel.at[i];
+
+        for (int b = 0; b < k->nbeside; b++, n++) {
+            assert_int_equal(k->beside[b]->type.dt, DT_bool);
+            assert_int_equal(k->beside[b]->bytes,
+                             shape_size(k->root->type.shape));
+        }
+    }
+    return n;
+}
+
+static void conditions_are_kept_in_place_of_values(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        bool direct = kind % 2, weights = kind >= 2;
+        Arena *a = arena_new();
+        Net n = forth_and_back(a, direct, weights);
+        Func f = {.name = "f", .g = n.g, .nout = 2, .out = n.out};
+        Entry *e = machine_entry(a, &f, ENTRY_EVALUATE);
+        Machine *m = machine_new(a, &e, 1, NULL, 2);
+
+        assert_int_equal(stored_in_passing(machine_program(m, 0)),
+                         2 - weights);
+        same_as_interpreted(a, m, &f, 3);
+        same_as_one_by_one(a, m, 33, 1);
+        same_as_one_by_one(a, m, 67, 2);
+        machine_free(m);
+        arena_free(a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_join),
+        cmocka_unit_test(conditions_are_kept_in_place_of_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
