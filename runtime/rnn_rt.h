@@ -138,7 +138,8 @@ typedef struct RnnCall {
                            //    this arena: run the set-up part too
     int32_t probe;         // 1: look for the first non-finite value
     int32_t bad_kernel;    // set by rnn_probe, -1 before
-    int32_t pad;
+    int32_t ready;         // what the set-up part was run for: 0 none, 1 one
+                           //    example, 2 more; kept from call to call
     double *kernel_ns;     // bench: add the time of each kernel here, or NULL
     int64_t *kernel_runs;  // bench: count the runs of each kernel, or NULL
     RnnFailure *failure;   // room for one, or NULL

@@ -228,8 +228,10 @@ void emit_contract(KernelEmit *k)
     if (t.s->pack != PACK_NONE && t.s->pack != PACK_BEFORE)
         t.pack = frame_array(&t, t.elem,
                              block_length(&t) * t.s->nr * t.s->lanes);
-    if (t.s->sparse)
+    if (t.s->sparse) {
         t.list = frame_array(&t, t.e->i32, tile_list_room(&t));
+        t.sums = frame_array(&t, t.elem, tile_sums_room(&t));
+    }
     if (kernel->core != kernel->root && t.s->form != FORM_INNER)
         t.stage = frame_array(&t, t.elem,
                               (int64_t)t.s->mr * t.s->nr * t.s->lanes);

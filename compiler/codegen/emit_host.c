@@ -3,7 +3,8 @@
  *
  * It runs the steps in order: kernels through run_kernel (emit_run.c), loops
  * as loops, random fills and copies as calls. The set-up part runs only if
- * call->fresh.
+ * call->fresh; where it depends on the batch, also if it was not run for one
+ * like this.
  */
 #include "codegen/host.h"
 
@@ -46,6 +47,11 @@ static LLVMValueRef count_of(Host *h, Type t)
     int64_t n = shape_size(t.shape);
 
     return t.batched ? emit_index_mul(h->e, h->n, n) : emit_int(h->e, n);
+}
+
+static LLVMValueRef is_one(Host *h)
+{
+    return LLVMBuildICmp(h->e->b, LLVMIntEQ, h->n, emit_int(h->e, 1), "");
 }
 
 static LLVMValueRef small_int(Emit *e, int64_t x)
@@ -103,6 +109,22 @@ static int probe_type(Type t)
     return dtype_real(t.dt) ? (int)t.dt : -1;
 }
 
+static LLVMValueRef count_tasks(Host *h, const Kernel *k)
+{
+    Emit *e = h->e;
+    LLVMValueRef tasks;
+
+    if (k->tasks && k->rows)
+        return LLVMBuildSelect(e->b, is_one(h), emit_int(e, kernel_one_tasks(k)),
+                               emit_int(e, k->tasks), "");
+    if (k->tasks)
+        return emit_int(e, k->tasks);
+    tasks = host_groups(e, h->n, kernel_group(k));
+    return k->sched.parts > 1
+               ? LLVMBuildMul(e->b, tasks, emit_int(e, k->sched.parts), "")
+               : tasks;
+}
+
 static void host_kernel(Host *h, const Kernel *k)
 {
     Emit *e = h->e;
@@ -113,10 +135,7 @@ static void host_kernel(Host *h, const Kernel *k)
     x[0] = h->call;
     x[1] = fn;
     x[2] = h->pointers;
-    x[3] = k->tasks ? emit_int(e, k->tasks)
-                    : host_groups(e, h->n, kernel_group(k));
-    if (!k->tasks && k->sched.parts > 1)
-        x[3] = LLVMBuildMul(e->b, x[3], emit_int(e, k->sched.parts), "");
+    x[3] = count_tasks(h, k);
     x[4] = worth_splitting(h, k);
     x[5] = small_int(e, k->id);
     x[6] = small_int(e, probe_type(k->root->type));
@@ -442,6 +461,62 @@ static void make_room(Host *h)
     h->keys = LLVMBuildArrayAlloca(e->b, e->i32, small_int(e, nkey), "keys");
 }
 
+/* --- the set-up part ------------------------------------------------------ */
+
+static bool depends_on_batch(const Steps *s, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (s->list.at[i].batches == FOR_ONE ||
+            s->list.at[i].batches == FOR_MORE)
+            return true;
+    return false;
+}
+
+/* Steps of the set-up part that neighbours in it need for the same batches. */
+static void setup_steps(Host *h, int n)
+{
+    Emit *e = h->e;
+    const Steps *s = &h->p->steps;
+
+    for (int i = 0, end; i < n; i = end) {
+        Batches want = s->list.at[i].batches;
+        LLVMBasicBlockRef after = NULL;
+
+        for (end = i + 1; end < n && s->list.at[end].batches == want;)
+            end++;
+        if (want == FOR_NONE)
+            continue;
+        if (want == FOR_ONE)
+            after = host_if(e, h->fn, is_one(h));
+        else if (want == FOR_MORE)
+            after = host_if(e, h->fn, LLVMBuildNot(e->b, is_one(h), ""));
+        host_steps(h, s, i, end);
+        if (after)
+            host_end_if(e, after);
+    }
+}
+
+static void host_setup(Host *h, int n)
+{
+    Emit *e = h->e;
+    LLVMValueRef run = host_is_set(e, LOAD_FIELD(e, h->call, e->i32, fresh));
+    LLVMValueRef want, ready, at;
+    LLVMBasicBlockRef after;
+
+    if (depends_on_batch(&h->p->steps, n)) {
+        at = host_bytes(e, h->call, emit_int(e, offsetof(RnnCall, ready)));
+        want = LLVMBuildSelect(e->b, is_one(h), small_int(e, 1),
+                               small_int(e, 2), "");
+        ready = LLVMBuildLoad2(e->b, e->i32, at, "");
+        ready = LLVMBuildICmp(e->b, LLVMIntNE, ready, want, "");
+        run = LLVMBuildOr(e->b, run, ready, "");
+        LLVMBuildStore(e->b, want, at);
+    }
+    after = host_if(e, h->fn, run);
+    setup_steps(h, n);
+    host_end_if(e, after);
+}
+
 LLVMValueRef emit_host(Emit *e, const Program *p, int number)
 {
     Host h = {.e = e, .p = p};
@@ -459,13 +534,8 @@ LLVMValueRef emit_host(Emit *e, const Program *p, int number)
     load_tables(&h);
     while (nsetup < p->steps.list.n && p->steps.list.at[nsetup].setup)
         nsetup++;
-    if (nsetup > 0) {
-        LLVMValueRef fresh = LOAD_FIELD(e, h.call, e->i32, fresh);
-        LLVMBasicBlockRef after = host_if(e, h.fn, host_is_set(e, fresh));
-
-        host_steps(&h, &p->steps, 0, nsetup);
-        host_end_if(e, after);
-    }
+    if (nsetup > 0)
+        host_setup(&h, nsetup);
     host_steps(&h, &p->steps, nsetup, p->steps.list.n);
     LLVMBuildRetVoid(e->b);
     return h.fn;

@@ -98,7 +98,8 @@ static const char *key_of(Arena *tmp, const Kernel *k)
         (long long)k->tasks, (int)s->form, s->lanes, s->mr, s->nr,
         (long long)s->kc, s->unroll, s->sparse);
     for (int i = 0; i < k->nread; i++)
-        put(&key, "%d", emit_in_place(k, k->read[i]->val));
+        put(&key, "%d%s", emit_in_place(k, k->read[i]->val),
+            k->read[i] == k->rows ? "r" : "");
     put(&key, ";");
     put_value(&key, k->root);
     for (int i = 0; i < k->nbeside; i++)

@@ -2,7 +2,7 @@
  * emit_sparse.c -- one example whose row of A holds many zeros, FORM_OUTER.
  *
  *     list = the k with A[k] != 0, ascending
- *     acc[j] += A[k] * B[k, n0 + j lanes ..]   for k in list
+ *     sum[n] += A[k] * B[k, n]     for k in list, TOGETHER at a time
  *
  * A batch of one reads each weight once, so the weights' way from the third
  * cache is what takes time, and rows of B for which an activation is zero
@@ -10,23 +10,21 @@
  * the sum is that of the other tiles, and for finite weights adding 0 b
  * changes nothing, so the bits are the same.
  *
- * The hardware foresees no rows in no regular order, and a core has few
- * requests of the first cache under way at a time (24 lines on Zen 4: 27 GB/s
- * where a plain stream brings 80). So rows are asked into the second cache far
- * ahead and into the first a little ahead, and PANELS panels go through the
- * list together: 1.2 to 1.7 times as fast as one panel fetched 16 rows ahead.
- * All of the reduction is one block: a list that starts anew every hundred
- * rows has nothing to fetch ahead for most of the time. For the same reason the
- * list goes on past its end with its beginning, PANELS panels further.
+ * B is not read from panels but as rows (panels.c), each one long run of
+ * memory, and the sums, short enough for the first cache, are read and written
+ * for every few rows. A few such streams at a time are what the prefetcher of
+ * the second cache is good at: on Zen 4 66 to 76 GB/s, where rows of a panel,
+ * 256 bytes here and there, came at 60 with prefetches of our own, which hold
+ * the first cache's few requests for as long as the third one takes.
  */
 #include "codegen/tile.h"
 
 #include <string.h>
 
 enum {
-    NEAR = 8,   // rows ahead in the first cache,
-    FAR = 48,   // in the second
-    PANELS = 4  // together
+    TOGETHER = 6,  // rows
+    UNROLL = 4,    // vectors of a step along them
+    BLOCK = 4096   // columns whose sums are in the first cache
 };
 
 static LLVMTypeRef index_type(Tiler *t)
@@ -101,141 +99,161 @@ static V list_narrow(Tiler *t, V a, V from, V to, V n, const Axis *x)
     return l.carry[0];
 }
 
-/* How many rows after a row of one panel the same row of the next one comes. */
-static int64_t panel_rows(const Tiler *t)
-{
-    int64_t columns = (int64_t)t->s->nr * t->s->lanes;
-
-    return t->c.panel ? t->c.n.b * columns / t->c.k[0].b : 0;
-}
-
 /* Writes the list of elements 0 .. len; its length. */
 static V list_of(Tiler *t, V a, V len, const Axis *x)
 {
-    LLVMBuilderRef b = t->e->b;
     unsigned id = x->a == 1 ? compress_id(t) : 0;
-    V zero = tile_int(t, 0), n = zero, done = zero, k;
-    V next = LLVMConstInt(index_type(t), (uint64_t)(PANELS * panel_rows(t)),
-                          0);
+    V n = tile_int(t, 0), done = n;
 
     if (id) {
-        done = LLVMBuildAnd(b, len, tile_int(t, -16), "");
-        n = list_wide(t, a, zero, done, n, id);
+        done = LLVMBuildAnd(t->e->b, len, tile_int(t, -16), "");
+        n = list_wide(t, a, n, done, n, id);
     }
-    n = list_narrow(t, a, done, len, n, x);
-    for (int i = 0; i < FAR; i++) {
-        k = LLVMBuildLoad2(b, index_type(t), slot(t, tile_int(t, i)), "");
-        LLVMBuildStore(b, LLVMBuildAdd(b, k, next, ""),
-                       slot(t, tile_add(t, n, tile_int(t, i))));
+    return list_narrow(t, a, done, len, n, x);
+}
+
+/* --- sums ----------------------------------------------------------------- */
+
+typedef struct Block { // of columns
+    V from, width; // the first, their number: whole vectors
+    V rows, a;     // row 0 at column `from`; A
+    int64_t pitch; // of rows
+} Block;
+
+static V load(Tiler *t, V base, V i)
+{
+    return tile_load_part(t, tile_gep(t, base, i), t->s->lanes, t->s->lanes);
+}
+
+/* Columns from .. to, `by` vectors at a time: sum += x[k] row[k], in order. */
+static void add_columns(Tiler *t, const V *x, const V *row, int n, V from,
+                        V to, int by)
+{
+    int lanes = t->s->lanes;
+    EmitLoop l = emit_loop(t->e, t->k->fn, from, to, (int64_t)by * lanes, "n");
+
+    l.unroll_off = true;
+    for (int j = 0; j < by; j++) {
+        V at = tile_add(t, l.i, tile_int(t, (int64_t)j * lanes)), sum, st;
+
+        sum = load(t, t->sums, at);
+        for (int k = 0; k < n; k++)
+            sum = tile_multiply_add(t, x[k], load(t, row[k], at), sum);
+        st = LLVMBuildStore(t->e->b, sum, tile_gep(t, t->sums, at));
+        LLVMSetAlignment(st, (unsigned)t->size);
     }
-    return n;
+    emit_loop_end(t->e, &l);
 }
 
-/* Row number i of the list, in the panel at w. */
-static V row_of(Tiler *t, V w, V i, const Axis *x)
+/* Rows from .. to of the list, n at a time; where they end. */
+static V add_rows(Tiler *t, const Block *b, V from, V to, int n)
 {
-    V k = LLVMBuildLoad2(t->e->b, index_type(t), slot(t, i), "");
+    LLVMBuilderRef bb = t->e->b;
+    V count = LLVMBuildSub(bb, to, from, ""), x[TOGETHER], row[TOGETHER], k;
+    V end, whole = LLVMBuildSRem(bb, b->width,
+                                 tile_int(t, (int64_t)UNROLL * t->s->lanes),
+                                 "");
+    EmitLoop l;
 
-    k = LLVMBuildZExt(t->e->b, k, t->e->i64, "");
-    return tile_gep(t, w, tile_scale(t, k, x->b));
+    count = LLVMBuildSub(bb, count,
+                         LLVMBuildSRem(bb, count, tile_int(t, n), ""), "");
+    end = tile_add(t, from, count);
+    whole = LLVMBuildSub(bb, b->width, whole, "");
+    l = emit_loop(t->e, t->k->fn, from, end, n, "k");
+    l.unroll_off = true;
+    for (int i = 0; i < n; i++) {
+        k = LLVMBuildLoad2(bb, index_type(t),
+                           slot(t, tile_add(t, l.i, tile_int(t, i))), "");
+        k = LLVMBuildZExt(bb, k, t->e->i64, "");
+        x[i] = emit_splat(t->e, load_a(t, b->a, k, &t->c.k[0]), t->s->lanes);
+        row[i] = tile_gep(t, b->rows, tile_scale(t, k, b->pitch));
+    }
+    add_columns(t, x, row, n, tile_int(t, 0), whole, UNROLL);
+    add_columns(t, x, row, n, whole, b->width, 1);
+    emit_loop_end(t->e, &l);
+    return end;
 }
 
-static void fetch_row(Tiler *t, V row, int bytes, Fetch how)
+/* Panels from .. to of the block, of `nv` vectors each, the last one with
+ * `width` lanes, through the epilogue. */
+static void store_panels(Tiler *t, const Block *b, V from, V to, int nv,
+                         int width)
 {
-    for (int at = 0; at < bytes; at += 64)
-        tile_fetch(t, tile_gep(t, row, tile_int(t, at / t->size)), how);
+    int64_t columns = (int64_t)t->s->nr * t->s->lanes;
+    EmitLoop l = emit_loop(t->e, t->k->fn, from, to, 1, "panel");
+    Tile at = {.mr = 1, .nv = nv, .width = width};
+    V acc[ACC_MAX], n0;
+
+    l.unroll_off = true;
+    at.n0 = tile_scale(t, l.i, columns);
+    n0 = LLVMBuildSub(t->e->b, at.n0, b->from, "");
+    for (int j = 0; j < nv; j++)
+        acc[j] = load(t, t->sums,
+                      tile_add(t, n0, tile_int(t, (int64_t)j * t->s->lanes)));
+    tile_store(t, &at, acc);
+    emit_loop_end(t->e, &l);
 }
 
-/* One step of the list, for the panels at w. */
-static void add_row(Tiler *t, const Tile *at, int n, const V *w, V a,
-                    EmitLoop *l, V *acc)
+/* Panels from .. to, of which those before `full` are whole. */
+static void sum_block(Tiler *t, V from, V to, int64_t full)
 {
     LLVMBuilderRef b = t->e->b;
-    const Axis *x = &t->c.k[0];
-    int lanes = t->s->lanes, bytes = at->nv * lanes * t->size;
-    V near = tile_add(t, l->i, tile_int(t, NEAR));
-    V far = tile_add(t, l->i, tile_int(t, FAR)), k, y;
+    int lanes = t->s->lanes;
+    int64_t columns = (int64_t)t->s->nr * lanes;
+    int64_t rest = t->c.n.extent % columns;
+    Block k = {.from = tile_scale(t, from, columns), .a = t->a};
+    V end, whole = emit_smaller(t->e, to, tile_int(t, full));
 
-    for (int p = 0; p < n; p++) {
-        fetch_row(t, row_of(t, w[p], near, x), bytes, FETCH_READ);
-        fetch_row(t, row_of(t, w[p], far, x), bytes, FETCH_SECOND);
-    }
-    k = LLVMBuildLoad2(b, index_type(t), slot(t, l->i), "");
-    k = LLVMBuildZExt(b, k, t->e->i64, "");
-    y = emit_splat(t->e, load_a(t, a, k, x), lanes);
-    for (int p = 0; p < n; p++) {
-        V row = row_of(t, w[p], l->i, x);
-
-        for (int j = 0; j < at->nv; j++) {
-            V v = tile_load_part(t, tile_gep(t, row, tile_int(t, j * lanes)),
-                                 lanes, lanes);
-            int i = p * at->nv + j;
-
-            emit_loop_next(l, i, tile_multiply_add(t, y, v, acc[i]));
-        }
-    }
+    k.pitch = t->k->k->rows->type.shape.dim[1];
+    k.width = LLVMBuildSub(b, emit_smaller(t->e, tile_scale(t, to, columns),
+                                           tile_int(t, k.pitch)),
+                           k.from, "");
+    k.rows = tile_gep(t, emit_base(t->k, t->k->k->rows->val), k.from);
+    LLVMBuildMemSet(b, t->sums, LLVMConstInt(t->e->i8, 0, 0),
+                    LLVMBuildMul(b, k.width, tile_int(t, t->size), ""), 64);
+    end = add_rows(t, &k, tile_int(t, 0), t->list_length, TOGETHER);
+    add_rows(t, &k, end, t->list_length, 1);
+    store_panels(t, &k, from, whole, t->s->nr, lanes);
+    if (rest)
+        store_panels(t, &k, whole, to, (int)((rest + lanes - 1) / lanes),
+                     (int)((rest - 1) % lanes + 1));
 }
 
-/* n panels from `first` on, `columns` apart, each as wide as `at`. */
-static void sum_panels(Tiler *t, Tile at, V first, int n, int64_t columns)
+static int64_t panels_of_block(const Tiler *t)
 {
-    V w[PANELS], acc[PANELS * ACC_MAX], a;
-    EmitLoop l;
+    int64_t columns = (int64_t)t->s->nr * t->s->lanes;
 
-    for (int p = 0; p < n; p++) {
-        at.n0 = tile_scale(t, tile_add(t, first, tile_int(t, p)), columns);
-        w[p] = tile_operand(t, &at, 'b');
-        tile_start(t, &at, acc + p * at.nv);
-    }
-    a = tile_operand(t, &at, 'a');
-    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), t->list_length, 1, "k");
-    for (int i = 0; i < n * at.nv; i++)
-        acc[i] = emit_loop_carry(t->e, &l, acc[i]);
-    add_row(t, &at, n, w, a, &l, acc);
-    emit_loop_end(t->e, &l);
-    for (int p = 0; p < n; p++) {
-        at.n0 = tile_scale(t, tile_add(t, first, tile_int(t, p)), columns);
-        tile_store(t, &at, l.carry + p * at.nv);
-    }
-}
-
-/* Panels [from, to), n at a time; where they end. */
-static V panels_by(Tiler *t, Tile at, int n, V from, V to, int64_t columns)
-{
-    V left = LLVMBuildSub(t->e->b, to, from, ""), groups;
-    EmitLoop l;
-
-    groups = LLVMBuildSDiv(t->e->b, left, tile_int(t, n), "");
-    l = emit_loop(t->e, t->k->fn, tile_int(t, 0), groups, 1, "panels");
-    sum_panels(t, at, tile_add(t, from, tile_scale(t, l.i, n)), n, columns);
-    emit_loop_end(t->e, &l);
-    return tile_add(t, from, tile_scale(t, groups, n));
+    return columns < BLOCK ? BLOCK / columns : 1;
 }
 
 void tile_one_row(Tiler *t)
 {
     int64_t columns = (int64_t)t->s->nr * t->s->lanes;
     int64_t full = t->c.n.extent / columns, rest = t->c.n.extent % columns;
-    bool tasks = t->k->k->tasks > 0;
-    V from = tasks ? t->k->lo : tile_int(t, 0);
-    V to = tasks ? t->k->hi : tile_int(t, full + (rest != 0));
-    V whole = emit_smaller(t->e, to, tile_int(t, full));
-    Tile at = {.mr = 1, .nv = t->s->nr, .width = t->s->lanes};
+    int64_t step = panels_of_block(t);
+    int64_t unit = kernel_one_unit(t->k->k);
+    V from = tile_int(t, 0), to = tile_int(t, full + (rest != 0));
+    EmitLoop l;
 
-    t->range[0] = (Range){.len = t->c.k[0].extent};
-    t->list_length = list_of(t, tile_operand(t, &at, 'a'),
-                             tile_int(t, t->c.k[0].extent), &t->c.k[0]);
-    for (int n = PANELS; n; n /= 2)
-        from = panels_by(t, at, n, from, whole, columns);
-    if (rest) {
-        at.nv = (int)((rest + t->s->lanes - 1) / t->s->lanes);
-        at.width = (int)(rest - (int64_t)(at.nv - 1) * t->s->lanes);
-        panels_by(t, at, 1, tile_int(t, full), to, columns);
+    if (t->k->k->tasks) {
+        from = tile_scale(t, t->k->lo, unit);
+        to = emit_smaller(t->e, to, tile_scale(t, t->k->hi, unit));
     }
-    t->range[0] = (Range){0};
+    t->list_length = list_of(t, t->a, tile_int(t, t->c.k[0].extent),
+                             &t->c.k[0]);
+    l = emit_loop(t->e, t->k->fn, from, to, step, "columns");
+    l.unroll_off = true;
+    sum_block(t, l.i, emit_smaller(t->e, to,
+                                   tile_add(t, l.i, tile_int(t, step))), full);
+    emit_loop_end(t->e, &l);
 }
 
 int64_t tile_list_room(const Tiler *t)
 {
-    return (t->c.k[0].extent + FAR + 15) / 16 * 16;
+    return (t->c.k[0].extent + 15) / 16 * 16;
+}
+
+int64_t tile_sums_room(const Tiler *t)
+{
+    return panels_of_block(t) * t->s->nr * t->s->lanes;
 }

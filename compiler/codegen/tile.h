@@ -37,6 +37,7 @@ typedef struct Tiler {
     V tile_from, tile_to; // tiles of this task; NULL: all
     V part_from, part_to; // of row axis 1; NULL: all
     V list, list_length; // of the k a sparse row needs
+    V sums;              // of some columns of it
     V stage;             // room for one tile, for long epilogues
 } Tiler;
 
@@ -69,9 +70,10 @@ void tile_outer(Tiler *t, const Tile *at);
 void tile_inner(Tiler *t, const Tile *at);
 
 /* emit_sparse.c: all of a batch of one (its panels lo .. hi), leaving zeros of
- * A out; elements t->list needs. */
+ * A out; elements t->list and t->sums need. */
 void tile_one_row(Tiler *t);
 int64_t tile_list_room(const Tiler *t);
+int64_t tile_sums_room(const Tiler *t);
 
 /* emit_pack.c: columns of a panel, the block's range of the reduction axes from
  * the blocked one inwards, as rows of nv vectors; a step along axis q there. */

@@ -52,6 +52,8 @@ static void hide_view(Lower *lo, Val view)
 
 static void find_needs(Lower *lo)
 {
+    for (int i = 0; i < lo->rows.n; i++)
+        fact_of(lo, lo->rows.at[i].rows)->must = true;
     for (int i = lo->norder; i-- > 0;) {
         Val v = lo->order[i];
         Fact *f = fact_of(lo, v);

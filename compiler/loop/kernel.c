@@ -39,6 +39,33 @@ static void walk(Walk *w, Val v, bool behind)
         walk(w, v->src[i], behind);
 }
 
+/* Rows of weights that the core reads in panels. */
+static void find_rows(Walk *w)
+{
+    const Val core = w->k->core;
+
+    for (int i = 0; i < core->nsrc && !w->k->rows; i++) {
+        Val rows = panels_rows(w->lo, core->src[i]);
+
+        if (!rows)
+            continue;
+        w->k->rows = fact_of(w->lo, rows)->buf;
+        VEC_PUSH(w->lo->tmp, &w->read, w->k->rows);
+    }
+}
+
+Batches kernel_reads_for(const Kernel *k, int i)
+{
+    Contract c;
+
+    if (!k->rows)
+        return FOR_ALL;
+    if (k->read[i] == k->rows)
+        return FOR_ONE;
+    c = contract_of(k, k->sched.form);
+    return k->read[i]->val == c.b ? FOR_MORE : FOR_ALL;
+}
+
 /* --- names --------------------------------------------------------------- */
 
 static const char *dims_text(Arena *a, Shape s)
@@ -203,7 +230,8 @@ static void estimate(Kernel *k, int before, int after)
     if (k->kind == KERNEL_CONTRACT || wino_is_core(k->core->op))
         most = 1e300;
     for (int i = 0; i < k->nread; i++)
-        add_bytes(k, k->read[i]->type, most);
+        if (k->read[i] != k->rows)
+            add_bytes(k, k->read[i]->type, most);
     add_bytes(k, k->root->type, most);
     for (int i = 0; i < k->nbeside; i++)
         add_bytes(k, k->beside[i]->type, most);
@@ -230,11 +258,26 @@ static KernelKind kernel_kind(Val core)
 }
 
 enum { TASK_FLOPS = 4096, TASK_EXAMPLES = 16, TASK_CHANNELS = 16,
-       TASK_ROWS = 16, FLOP_BYTES = 8 };
+       TASK_ROWS = 16, FLOP_BYTES = 8,
+       ONE_COLUMNS = 256 }; // a run of memory worth a stream of its own
 
 int64_t kernel_group(const Kernel *k)
 {
     return k->tasks == 0 && k->sched.group > 1 ? k->sched.group : 1;
+}
+
+int64_t kernel_one_unit(const Kernel *k)
+{
+    int64_t columns = (int64_t)k->sched.nr * k->sched.lanes;
+
+    return columns < ONE_COLUMNS ? ONE_COLUMNS / columns : 1;
+}
+
+int64_t kernel_one_tasks(const Kernel *k)
+{
+    int64_t unit = kernel_one_unit(k);
+
+    return (k->tasks + unit - 1) / unit;
 }
 
 int kernel_row_dim(Shape s)
@@ -277,6 +320,15 @@ static int64_t shared_tasks(const Kernel *k)
                                                 : s.dim[d];
 }
 
+static void choose_schedule(Lower *lo, Kernel *k)
+{
+    k->sched = schedule_choose(k, lo->opt);
+    if (k->rows && !k->sched.sparse) { // the last read, and of no use
+        k->rows = NULL;
+        k->nread--;
+    }
+}
+
 Kernel *kernel_make(Lower *lo, Val root)
 {
     Fact *f = fact_of(lo, root);
@@ -290,6 +342,7 @@ Kernel *kernel_make(Lower *lo, Val root)
     k->dst = f->buf;
     w.mark = lo->p->kernel.n + 1;
     walk(&w, root, true);
+    find_rows(&w);
     if (f->mask)
         VEC_PUSH(lo->tmp, &w.beside, fact_of(lo, f->mask)->buf);
     k->nread = w.read.n;
@@ -300,7 +353,7 @@ Kernel *kernel_make(Lower *lo, Val root)
                            sizeof(Buffer *) * (size_t)w.beside.n);
     estimate(k, w.before, w.after);
     if (k->kind == KERNEL_CONTRACT)
-        k->sched = schedule_choose(k, lo->opt);
+        choose_schedule(lo, k);
     else if (wino_is_core(k->core->op))
         k->sched = wino_schedule(k, lo->opt);
     else

@@ -74,8 +74,8 @@ typedef struct Schedule {
     int outside;   // row axes outside the loop over panels: the first ones
     int64_t blocks; // of tiles along a row, each a task of its own
     int64_t parts; // > 1: an example is this many tasks, cut along row axis 1
-    bool sparse;   // a batch of one leaves out zeros of A (finite values);
-                   // of a nest: 0 x is 0
+    bool sparse;   // a batch of one reads rows and leaves out those that meet
+                   // zeros of A (finite values); of a nest: 0 x is 0
     int kb;        // the reduction axis cut into blocks of kc
     Pack pack;     // how a block of B comes to rows of nr vectors
     int64_t group; // examples of a task, if more than one
@@ -137,6 +137,8 @@ typedef struct Kernel {
      * of a CONTRACT or NEST core are always among them. A read whose storage
      * is dst's is updated in place (`put`; elementwise). */
     Buffer **read;
+    Buffer *rows;    // one of them: what a batch of one reads in place of B in
+                     // panels, or NULL; see panels.c
     int nbeside;     // what it stores too, at each element: see beside.c
     Buffer **beside;
     Schedule sched; // CONTRACT
@@ -162,10 +164,23 @@ static inline Buffer *kernel_buffer(const Kernel *k, int i)
     return i <= k->nread ? k->read[i - 1] : k->beside[i - 1 - k->nread];
 }
 
+/* Batches: of one example, of more, all; a set of them. */
+typedef enum {
+    FOR_NONE, FOR_ONE = 1, FOR_MORE = 2, FOR_ALL = FOR_ONE | FOR_MORE
+} Batches;
+
+/* The batches for which k reads its read number i. */
+Batches kernel_reads_for(const Kernel *k, int i);
+
 /* The dim of a shared result whose D rows tasks share out: the first before
  * the last one that has rows for many, else the first larger than 1; -1: a
  * single element. */
 int kernel_row_dim(Shape s);
+
+/* Of a kernel with rows, k->tasks > 0: a batch of one has so many tasks, each
+ * of kernel_one_unit panels (the last of what is left). */
+int64_t kernel_one_unit(const Kernel *k);
+int64_t kernel_one_tasks(const Kernel *k);
 
 /* Examples that one task takes, or sched.parts of them together; 1 unless its
  * tasks are groups of examples. */
@@ -188,6 +203,7 @@ typedef struct Steps {
 struct Step {
     StepKind kind;
     bool setup;          // in the set-up part
+    Batches batches;     // of it: those that need what it makes (setup.c)
     Kernel *kernel;      // KERNEL
     Chain *chain;        // KERNEL: the same one in each of its steps, or NULL
     Loop *loop;          // LOOP
@@ -256,6 +272,7 @@ static inline int64_t schedule_tasks(const Schedule *s, int64_t n)
 }
 /* contract.c: its axes, arranged for a form. */
 Contract contract_of(const Kernel *k, Form form);
+bool schedule_has_zeros(Val v); // are many elements of v likely to be zero?
 /* panels.c: the value [P, K, W] kernel k reads in place of its source v [K..,
  * N], which is a view of it; NULL: none. */
 Val panel_source(const Kernel *k, Val v);

@@ -75,6 +75,8 @@ static void find_needed(Lower *lo)
 
     for (int i = 0; i < f->nout; i++)
         reach(&r, f->out[i]);
+    for (int i = 0; i < lo->rows.n; i++)
+        reach(&r, lo->rows.at[i].rows);
     while (r.todo.n)
         reach_sources(&r, r.todo.at[--r.todo.n]);
     lo->order = NEW_N(lo->tmp, Val, lo->norder);
@@ -260,6 +262,7 @@ Program *loop_lower(Arena *unit, const Entry *e, const LoopOptions *opt)
     order_region(&lo, NULL, &p->steps);
     p->kernel.n = 0;
     number_kernels(p, &p->steps);
+    setup_choose(p);
     chains_choose(p);
     loop_place_buffers(p);
     arena_free(tmp);

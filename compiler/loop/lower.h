@@ -46,6 +46,10 @@ typedef struct Fact {
     int item;           // its step's number in its region; -1: none
 } Fact;
 
+typedef struct RowsOf { // the same weights, as a batch of one reads them
+    Val view, rows;
+} RowsOf;
+
 typedef struct Lower {
     Arena *a;   // what outlives lowering
     Arena *tmp;
@@ -57,6 +61,7 @@ typedef struct Lower {
     int norder;
     Val *order; // needed values by ascending id
     VEC(Val) view; // sources of contractions that stand in panels
+    VEC(RowsOf) rows; // of some of them
 } Lower;
 
 static inline Fact *fact_of(const Lower *lo, Val v)
@@ -79,6 +84,7 @@ Val lower_source(const Lower *lo, Val v, int slot);
 void panels_choose(Lower *lo, Func *f);
 bool panels_is_view(const Lower *lo, Val v);
 Val panels_base(Val view); // what it is a view of
+Val panels_rows(const Lower *lo, Val view); // or NULL
 
 /* cost.c: operations of one element of v; does this reshape put neighbours
  * apart; of a buffer for v, in operations; leaves that are there before any
@@ -101,6 +107,9 @@ Kernel *kernel_make(Lower *lo, Val root);
 
 /* order.c: the steps of one region (NULL: the top level). */
 void order_region(Lower *lo, Loop *region, Steps *out);
+
+/* setup.c: which batches need the steps of the set-up part. */
+void setup_choose(Program *p);
 
 /* chain.c: of all steps, before their buffers are placed. */
 void chains_choose(Program *p);

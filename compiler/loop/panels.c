@@ -12,6 +12,11 @@
  *
  * with N filled up by zeros. The view (a transpose, a slice if N was filled
  * up, reshapes) is never computed: contract.c sees through it.
+ *
+ * Panels are for many examples. A batch of one reads each weight once, and
+ * where it may leave some out it wants whole rows [K, N] of them, one after
+ * another in memory (emit_sparse.c). That is a value too; the set-up part makes
+ * for a batch what it needs (setup.c).
  */
 #include "loop/lower.h"
 
@@ -88,6 +93,26 @@ Val panels_view(Graph *g, Val p, Shape like)
                    &v, 1);
 }
 
+/* w as `axis` of to_panels says as rows [K, N], filled up to whole vectors. */
+static Val to_rows(Graph *g, Val w, int axis, int64_t lanes)
+{
+    int64_t N = w->type.shape.dim[axis], K = shape_size(w->type.shape) / N;
+    int64_t no[2] = {0, 0}, more[2] = {0, (N + lanes - 1) / lanes * lanes - N};
+
+    w = ir_reshape(g, w, axis ? shape_of(2, K, N) : shape_of(2, N, K));
+    if (!axis)
+        w = ir_transpose(g, w, (int[]){1, 0});
+    return more[1] ? ir_pad(g, w, no, more, no, 0) : w;
+}
+
+Val panels_rows(const Lower *lo, Val view)
+{
+    for (int i = 0; i < lo->rows.n; i++)
+        if (lo->rows.at[i].view == view)
+            return lo->rows.at[i].rows;
+    return NULL;
+}
+
 /* --- where it pays -------------------------------------------------------- */
 
 /* Is w computed less often than v reads it? */
@@ -142,6 +167,20 @@ static int64_t panel_width(const Lower *lo, Val v, int slot, int axis)
     return s.form == FORM_OUTER && s.pack != PACK_NONE ? s.nr * s.lanes : 0;
 }
 
+/* May a batch of one leave out what meets zeros of the other source? What
+ * varies is laid out anew too often for a second form of it. */
+static bool may_skip(const Lower *lo, Val old, Val v, int slot)
+{
+    Val x = v->src[!slot];
+    DotDims d;
+
+    if (v->op != OP_dot || !lo->opt->finite ||
+        fact_of(lo, old->src[slot])->varies || !schedule_has_zeros(x))
+        return false;
+    d = ir_dot_dims(v);
+    return x->type.batched && x->type.shape.rank == d.ncontract;
+}
+
 /* v with source `slot` read from panels; NULL if that does not pay. */
 static Val with_panels(Lower *lo, Graph *g, Val old, Val v, int slot)
 {
@@ -150,12 +189,16 @@ static Val with_panels(Lower *lo, Graph *g, Val old, Val v, int slot)
     Shape like = src[slot]->type.shape;
     Attr a = v->attr;
     int64_t width;
+    Val rows = NULL;
 
     if (axis < 0 || !is_kept(lo, old, old->src[slot]))
         return NULL;
     width = panel_width(lo, old, slot, axis);
     if (!width)
         return NULL;
+    if (may_skip(lo, old, v, slot))
+        rows = to_rows(g, src[slot], axis,
+                       lo->opt->vector_bytes / dtype_bytes(v->type.dt));
     last = like.rank - 1;
     if (axis == 0 && last > 0) { // dims of the view: K.., N
         DotDims d = ir_dot_dims(v);
@@ -168,6 +211,8 @@ static Val with_panels(Lower *lo, Graph *g, Val old, Val v, int slot)
     }
     src[slot] = panels_view(g, to_panels(g, src[slot], axis, width), like);
     VEC_PUSH(lo->tmp, &lo->view, src[slot]);
+    if (rows)
+        VEC_PUSH(lo->tmp, &lo->rows, ((RowsOf){src[slot], rows}));
     return ir_node(g, v->op, &a, src, 2);
 }
 

@@ -110,6 +110,8 @@ static void print_kernel(FILE *out, const Kernel *k, int indent)
     for (int i = 0; i < k->nbeside; i++)
         fprintf(out, "%s b%d = %%%u", i ? "," : "; beside it", k->beside[i]->id,
                 k->beside[i]->val->id);
+    if (k->rows)
+        fprintf(out, ", of one example b%d", k->rows->id);
     if (k->tasks)
         fprintf(out, " (%lld task%s)", (long long)k->tasks,
                 k->tasks == 1 ? "" : "s");
@@ -127,8 +129,17 @@ static void print_kernel(FILE *out, const Kernel *k, int indent)
     arena_free(x.tmp);
 }
 
+static const char *const batches_text[] = {
+    [FOR_NONE] = "for no batch",
+    [FOR_ONE] = "for a batch of one",
+    [FOR_MORE] = "for a batch of more",
+    [FOR_ALL] = "for every batch",
+};
+
 static void print_steps(FILE *out, const Steps *s, int indent)
 {
+    Batches before = FOR_ALL;
+
     for (int i = 0; i < s->list.n; i++) {
         const Step *st = &s->list.at[i];
 
@@ -136,6 +147,9 @@ static void print_steps(FILE *out, const Steps *s, int indent)
             fprintf(out, "%*sset-up\n", indent, "");
         if (i > 0 && !st->setup && s->list.at[i - 1].setup)
             fprintf(out, "%*severy call\n", indent, "");
+        if (st->setup && st->batches != before)
+            fprintf(out, "%*s%s:\n", indent + 2, "", batches_text[st->batches]);
+        before = st->batches;
         switch (st->kind) {
         case STEP_KERNEL:
             if (st->chain && (!i || st->chain != s->list.at[i - 1].chain))

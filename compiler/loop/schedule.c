@@ -333,8 +333,7 @@ static bool is_zero(Val v)
     return v->op == OP_const && v->attr.f == 0;
 }
 
-/* Are many elements of v likely to be zero? */
-static bool has_zeros(Val v)
+bool schedule_has_zeros(Val v)
 {
     switch (v->op) {
     case OP_relu: case OP_pool_scatter:
@@ -342,20 +341,20 @@ static bool has_zeros(Val v)
     case OP_select:
         return is_zero(v->src[1]) || is_zero(v->src[2]);
     case OP_reshape: case OP_transpose: case OP_max_pool:
-        return has_zeros(v->src[0]);
+        return schedule_has_zeros(v->src[0]);
     default:
         return false;
     }
 }
 
 /* A batch of one may skip zeros: its rows are its examples, its reduction has
- * one axis. */
-static bool is_sparse(const Schedule *s, const Contract *c,
+ * one axis, which counts rows. */
+static bool is_sparse(const Kernel *k, const Schedule *s, const Contract *c,
                       const LoopOptions *opt)
 {
-    return opt->finite && s->pack == PACK_BEFORE && c->nk == 1 &&
-           c->k[0].extent && c->nrow == 1 && !c->row[0].extent &&
-           has_zeros(c->a);
+    return k->rows && opt->finite && s->pack == PACK_BEFORE && c->nk == 1 &&
+           c->k[0].extent && c->k[0].b == c->panel && c->nrow == 1 &&
+           !c->row[0].extent && schedule_has_zeros(c->a);
 }
 
 static const char *reason(const Schedule *s)
@@ -397,7 +396,7 @@ static Schedule outer(const Kernel *k, const LoopOptions *opt,
     choose_tasks(&s, k, c);
     if (last_k(c).extent && last_k(c).extent <= 5)
         s.unroll = (int)last_k(c).extent;
-    s.sparse = is_sparse(&s, c, opt);
+    s.sparse = is_sparse(k, &s, c, opt);
     s.why = reason(&s);
     return s;
 }

@@ -4,7 +4,8 @@
  * The steps are run on marks instead of numbers: writing a buffer spoils every
  * other whose bytes it covers, and reading one demands that it was written and
  * not spoiled since. Loops run twice, so that what a pass leaves to the next is
- * seen; the whole program runs twice, the second time without its set-up part.
+ * seen; the whole program runs twice, the second time without its set-up part,
+ * and both for many examples and for one.
  */
 #include "loop/loop.h"
 
@@ -16,6 +17,7 @@ typedef struct Check {
     char *err;
     size_t n;
     bool ok, fresh;
+    Batches batch; // a batch of one, or of more
 } Check;
 
 static void fail(Check *c, const char *what, const Buffer *b)
@@ -62,12 +64,13 @@ static void run_steps(Check *c, const Steps *s)
     for (int i = 0; i < s->list.n && c->ok; i++) {
         const Step *st = &s->list.at[i];
 
-        if (st->setup && !c->fresh)
+        if (st->setup && (!c->fresh || !(st->batches & c->batch)))
             continue;
         switch (st->kind) {
         case STEP_KERNEL:
             for (int k = 0; k < st->kernel->nread; k++)
-                read_buffer(c, st->kernel->read[k]);
+                if (kernel_reads_for(st->kernel, k) & c->batch)
+                    read_buffer(c, st->kernel->read[k]);
             write_buffer(c, st->kernel->dst);
             for (int k = 0; k < st->kernel->nbeside; k++)
                 write_buffer(c, st->kernel->beside[k]);
@@ -131,8 +134,9 @@ bool loop_verify(const Program *p, char *err, size_t n)
     c.written = NEW_N(tmp, bool, nout);
     for (int i = 0; i < p->buffer.n; i++)
         check_buffer(&c, p->buffer.at[i]);
-    for (int run = 0; run < 2 && c.ok; run++) {
-        c.fresh = run == 0;
+    for (int run = 0; run < 4 && c.ok; run++) {
+        c.fresh = run % 2 == 0;
+        c.batch = run < 2 ? FOR_MORE : FOR_ONE;
         run_steps(&c, &p->steps);
     }
     for (int i = 0; i < nout && c.ok; i++)

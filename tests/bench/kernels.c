@@ -438,11 +438,24 @@ static int by_value(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-static TestKernel *make(Arena *a, Val v, const char *cpu, const Changes *c)
+/* The weights of a dense layer as a batch of one reads them. */
+static Val rows_of(Graph *g, Val dot)
 {
-    TestKernel *k = test_kernel(a, v, v, cpu, 3);
-    Schedule s = k->k.sched;
+    int64_t K = dot->src[0]->type.shape.dim[0], N = dot->type.shape.dim[0];
 
+    return input(g, "rows", false, shape_of(2, K, N));
+}
+
+static TestKernel *make(Arena *a, Graph *g, Val v, const char *cpu,
+                        const Changes *c)
+{
+    TestKernel *k;
+    Schedule s;
+
+    if (c->sparse && v->op == OP_dot)
+        return test_kernel_sparse(a, v, v, rows_of(g, v), cpu, 3);
+    k = test_kernel(a, v, v, cpu, 3);
+    s = k->k.sched;
     if (!c->mr && !c->kc && !c->unroll && !c->sparse)
         return k;
     if (c->mr) {
@@ -462,11 +475,12 @@ static TestKernel *make(Arena *a, Val v, const char *cpu, const Changes *c)
     return test_kernel_as(a, v, v, cpu, 3, &s);
 }
 
-static void time_one(const char *name, Val v, int64_t batch, const char *cpu,
-                     int reps, const Peak *peak, const Changes *c)
+static void time_one(const char *name, Graph *g, Val v, int64_t batch,
+                     const char *cpu, int reps, const Peak *peak,
+                     const Changes *c)
 {
     Arena *a = arena_new();
-    TestKernel *k = make(a, v, cpu, c);
+    TestKernel *k = make(a, g, v, cpu, c);
     const Schedule *s = &k->k.sched;
     double flops = flops_of(v, batch), share[REPS_MAX], ms[REPS_MAX], best = 0;
     int64_t tasks = test_kernel_tasks(k, batch);
@@ -557,7 +571,7 @@ int main(int argc, char **argv)
         change.sparse = strstr(rows[i].name, "half zeros") ||
                         strstr(rows[i].name, "pooled");
         if (wanted(rows[i].name, argv + at, argc - at))
-            time_one(rows[i].name,
+            time_one(rows[i].name, g,
                      rows[i].make(g, x[0], x[1], x[2], x[3]), rows[i].batch,
                      cpu, reps, &peak, &change);
     }

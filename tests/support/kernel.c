@@ -45,8 +45,8 @@ static void add_reads(Arena *a, Kernel *k, Val v)
         add_reads(a, k, v->src[i]);
 }
 
-TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
-                           int level, const Schedule *s)
+static TestKernel *make(Arena *a, Val root, Val core, Val rows,
+                        const char *cpu, int level, const Schedule *s)
 {
     TestKernel *t = NEW(a, TestKernel);
     char err[512];
@@ -62,6 +62,8 @@ TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
                                                           : KERNEL_NEST;
     t->k.read = NEW_N(a, Buffer *, 64);
     add_reads(a, &t->k, root);
+    if (rows)
+        t->k.rows = t->k.read[t->k.nread++] = buffer_of(a, rows);
     t->k.dst = buffer_of(a, root);
     t->target = target_new(a, cpu, level, err, sizeof err);
     if (!t->target)
@@ -69,6 +71,7 @@ TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
     e = emit_open(a, t->target, "kernel");
     if (t->k.kind == KERNEL_CONTRACT) {
         t->k.sched = s ? *s : schedule_choose(&t->k, &e.opt);
+        t->k.sched.sparse = rows != NULL;
         t->k.tasks = t->k.sched.tasks;
     } else if (s) {
         t->k.sched = *s;
@@ -99,6 +102,18 @@ TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
     return t;
 }
 
+TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
+                           int level, const Schedule *s)
+{
+    return make(a, root, core, NULL, cpu, level, s);
+}
+
+TestKernel *test_kernel_sparse(Arena *a, Val root, Val core, Val rows,
+                               const char *cpu, int level)
+{
+    return make(a, root, core, rows, cpu, level, NULL);
+}
+
 TestKernel *test_kernel(Arena *a, Val root, Val core, const char *cpu,
                         int level)
 {
@@ -107,6 +122,8 @@ TestKernel *test_kernel(Arena *a, Val root, Val core, const char *cpu,
 
 int64_t test_kernel_tasks(const TestKernel *t, int64_t n)
 {
+    if (t->k.tasks && t->k.rows && n == 1)
+        return kernel_one_tasks(&t->k);
     return t->k.tasks ? t->k.tasks : schedule_tasks(&t->k.sched, n);
 }
 

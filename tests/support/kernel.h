@@ -25,9 +25,12 @@ const char *test_cpu(const char *cpu);
  * it cannot be compiled. */
 TestKernel *test_kernel(Arena *a, Val root, Val core, const char *cpu,
                         int level);
-/* The same with the schedule given (NULL: chosen, for any values). */
+/* The same with the schedule given (NULL: chosen, for any values). A batch of
+ * one of a sparse contraction reads its weights as `rows`, the last input. */
 TestKernel *test_kernel_as(Arena *a, Val root, Val core, const char *cpu,
                            int level, const Schedule *s);
+TestKernel *test_kernel_sparse(Arena *a, Val root, Val core, Val rows,
+                               const char *cpu, int level);
 int64_t test_kernel_tasks(const TestKernel *t, int64_t n); // to call fn with
 void test_kernel_free(TestKernel *t);
 

@@ -29,6 +29,7 @@ struct Machine {
     RnnEntryFn **fn;
     Memory *arena; // kept between runs, by entry
     int64_t *batch;
+    int32_t *ready; // RnnCall.ready
     Target *target;
     Module *module;
     Jit *jit;
@@ -88,8 +89,8 @@ Entry *machine_entry(Arena *a, const Func *f, EntryKind kind)
     return e;
 }
 
-Machine *machine_new(Arena *a, Entry *const *entry, int n, const char *cpu,
-                     int level)
+static Machine *make(Arena *a, Entry *const *entry, int n, const char *cpu,
+                     int level, bool finite)
 {
     Machine *m = NEW(a, Machine);
     const char **name = NEW_N(a, const char *, n);
@@ -103,10 +104,12 @@ Machine *machine_new(Arena *a, Entry *const *entry, int n, const char *cpu,
     m->fn = NEW_N(a, RnnEntryFn *, n);
     m->arena = NEW_N(a, Memory, n);
     m->batch = NEW_N(a, int64_t, n);
+    m->ready = NEW_N(a, int32_t, n);
     m->target = target_new(a, cpu, level, err, sizeof err);
     if (!m->target)
         fatal_surroundings("%s", err);
     opt = target_loop_options(m->target);
+    opt.finite = finite;
     e = emit_open(a, m->target, "machine");
     for (int i = 0; i < n; i++) {
         m->program[i] = loop_lower(a, entry[i], &opt);
@@ -127,6 +130,18 @@ Machine *machine_new(Arena *a, Entry *const *entry, int n, const char *cpu,
         memcpy(&m->fn[i], &at, sizeof at);
     }
     return m;
+}
+
+Machine *machine_new(Arena *a, Entry *const *entry, int n, const char *cpu,
+                     int level)
+{
+    return make(a, entry, n, cpu, level, false);
+}
+
+Machine *machine_new_finite(Arena *a, Entry *const *entry, int n,
+                            const char *cpu, int level)
+{
+    return make(a, entry, n, cpu, level, true);
 }
 
 const Program *machine_program(const Machine *m, int entry)
@@ -224,6 +239,7 @@ static void keep_arena(Machine *m, int entry, int64_t batch)
     memory_free(m->arena[entry], "the workspace");
     m->arena[entry] = memory_new(p->shared_bytes + batch * p->example_bytes);
     m->batch[entry] = batch;
+    m->ready[entry] = 0;
 }
 
 static void call_entry(Machine *m, int entry, RnnCall *call, MachineRun *how)
@@ -234,7 +250,9 @@ static void call_entry(Machine *m, int entry, RnnCall *call, MachineRun *how)
     call->probe = how && how->probe;
     call->kernel_ns = how ? how->kernel_ns : NULL;
     call->kernel_runs = how ? how->kernel_runs : NULL;
+    call->ready = m->ready[entry];
     m->fn[entry](call);
+    m->ready[entry] = call->ready;
     if (how)
         how->bad_kernel = call->bad_kernel;
     rnn_pool_free(call->pool);

@@ -18,6 +18,9 @@ Entry *machine_entry(Arena *a, const Func *f, EntryKind kind);
  * it cannot. */
 Machine *machine_new(Arena *a, Entry *const *e, int n, const char *cpu,
                      int level);
+/* As programs are compiled: only finite values need be right. */
+Machine *machine_new_finite(Arena *a, Entry *const *e, int n, const char *cpu,
+                            int level);
 const Program *machine_program(const Machine *m, int entry);
 const char *machine_llvm(Machine *m); // as emitted
 void machine_free(Machine *m);

@@ -68,10 +68,31 @@ static int count_setup(const Program *p)
 static Program *lower(Fix *x, EntryKind kind, int vector_bytes)
 {
     LoopOptions opt = {.vector_bytes = vector_bytes,
-                       .registers = vector_bytes == 64 ? 32 : 16};
+                       .registers = vector_bytes == 64 ? 32 : 16,
+                       .finite = true};
 
     x->e = machine_entry(x->a, &x->f, kind);
     return loop_lower(x->a, x->e, &opt);
+}
+
+/* Kernels of which a batch of one reads rows; steps made for these batches. */
+static int count_rows(const Program *p)
+{
+    int n = 0;
+
+    for (int i = 0; i < p->kernel.n; i++)
+        n += p->kernel.at[i]->rows != NULL;
+    return n;
+}
+
+static int count_for(const Program *p, Batches batches)
+{
+    int n = 0;
+
+    for (int i = 0; i < p->steps.list.n; i++)
+        n += p->steps.list.at[i].setup &&
+             p->steps.list.at[i].batches == batches;
+    return n;
 }
 
 /* As the interpreter has it; the same bits alone, with mates, and packed anew
@@ -90,7 +111,7 @@ static void agrees(Fix *x, const char *cpu)
     for (int train = 0; train < 2; train++) {
         x->e = machine_entry(x->a, &x->f,
                              train ? ENTRY_TRAIN : ENTRY_EVALUATE);
-        m = machine_new(x->a, &x->e, 1, cpu, 2);
+        m = machine_new_finite(x->a, &x->e, 1, cpu, 2);
         machine_run(m, 0, x->a, &x->env, &(MachineRun){.threads = 2}, got);
         for (int i = 0; i < x->f.nout; i++)
             assert_tensors_close(&got[i], &want[i], tol_graph(DT_f32),
@@ -158,6 +179,30 @@ static void dense_layers_agree(void **state)
         }
 }
 
+/* Rows only where zeros are likely, panels only for more examples than one. */
+static void a_batch_of_one_reads_rows(void **state)
+{
+    (void)state;
+    for (int clip = 0; clip < 2; clip++)
+        for (int turned = 0; turned < 2; turned++) {
+            Case c = {130, 320, turned, turned};
+            Fix x;
+            Program *p;
+
+            fix_open(&x);
+            out(&x, dense(&x, c, clip));
+            p = lower(&x, ENTRY_EVALUATE, 64);
+            assert_int_equal(count_rows(p), clip);
+            assert_int_equal(count_for(p, FOR_MORE), clip);
+            assert_int_equal(count_for(p, FOR_ALL), !clip);
+            // weights kept as rows are read where they are
+            assert_int_equal(count_for(p, FOR_ONE), clip && turned);
+            assert_int_equal(count_rows(lower(&x, ENTRY_TRAIN, 64)), 0);
+            agrees(&x, NULL);
+            arena_free(x.a);
+        }
+}
+
 static void convolutions_agree(void **state)
 {
     (void)state;
@@ -196,6 +241,21 @@ static Tensor numbers(Arena *a, Type t, int64_t batch, int zeros)
     return x;
 }
 
+/* p [P, K, W] as rows [K, M]; NaN where there is no column. */
+static Tensor as_rows(Arena *a, const Tensor *p, int64_t N, int64_t M)
+{
+    const int64_t *d = p->type.shape.dim;
+    Tensor x = {.type = type_of(p->type.dt, false, shape_of(2, d[1], M)),
+                .batch = 1};
+
+    x.at = NEW_N(a, double, d[1] * M);
+    for (int64_t k = 0; k < d[1]; k++)
+        for (int64_t n = 0; n < M; n++)
+            x.at[k * M + n] =
+                n < N ? p->at[(n / d[2] * d[1] + k) * d[2] + n % d[2]] : NAN;
+    return x;
+}
+
 static void sparse_as_dense(int64_t K, int64_t N, int64_t W, DType dt,
                             const char *cpu, int zeros)
 {
@@ -207,15 +267,18 @@ static void sparse_as_dense(int64_t K, int64_t N, int64_t W, DType dt,
                      type_of(dt, false, shape_of(3, (N + W - 1) / W, K, W)));
     Val y = ir_dot(g, v, panels_view(g, p, shape_of(2, K, N)),
                    &(DotDims){.ncontract = 1});
-    TestKernel *dense = test_kernel(a, y, y, cpu, 2), *sparse;
-    Schedule s = dense->k.sched;
+    int64_t lanes = (cpu ? 32 : 64) / dtype_bytes(dt);
+    int64_t M = (N + lanes - 1) / lanes * lanes;
+    Val rows = ir_input(g, INPUT_VAR, "rows",
+                        type_of(dt, false, shape_of(2, K, M)));
+    TestKernel *dense = test_kernel(a, y, y, cpu, 2);
+    TestKernel *sparse = test_kernel_sparse(a, y, y, rows, cpu, 2);
 
-    s.sparse = true;
-    sparse = test_kernel_as(a, y, y, cpu, 2, &s);
     for (size_t i = 0; i < ARRAY_LEN(batch); i++) {
-        Tensor in[2] = {numbers(a, v->type, batch[i], zeros),
+        Tensor in[3] = {numbers(a, v->type, batch[i], zeros),
                         numbers(a, p->type, 1, 1)}, x, z;
 
+        in[2] = as_rows(a, &in[1], N, M);
         x = test_kernel_eval(dense, a, in, batch[i], 1);
         z = test_kernel_eval(sparse, a, in, batch[i], 2);
         for (int64_t k = 0; k < x.batch * N; k++)
@@ -243,9 +306,10 @@ static void zeros_may_be_left_out(void **state)
         sparse_as_dense(37, 13, 8, dt, cpu, 9);
         sparse_as_dense(5, 30, 16, dt, cpu, 10);
         sparse_as_dense(643, 70, W, dt, cpu, 4);
-        // tasks of panels, taken together by four, two and one
+        // tasks of panels, more of them than one block of columns
         sparse_as_dense(150, 13 * W + 5, W, dt, cpu, 6);
         sparse_as_dense(150, 8 * W, W, dt, cpu, 6);
+        sparse_as_dense(90, 4500, W, dt, cpu, 6);
         sparse_as_dense(64, 24, W, dt, cpu, 0);
     }
 }
@@ -384,6 +448,7 @@ int main(void)
 {
     const struct CMUnitTest test[] = {
         cmocka_unit_test(dense_layers_agree),
+        cmocka_unit_test(a_batch_of_one_reads_rows),
         cmocka_unit_test(convolutions_agree),
         cmocka_unit_test(zeros_may_be_left_out),
         cmocka_unit_test(a_loop_in_a_training_step_packs_once_before_it),
