@@ -204,7 +204,10 @@ static void one_or_more(Tiler *t)
     after = LLVMAppendBasicBlockInContext(t->e->c, t->k->fn, "after");
     LLVMBuildCondBr(b, c, one, more);
     LLVMPositionBuilderAtEnd(b, one);
-    tile_one_row(t);
+    if (t->s->apart)
+        tile_one_along(t);
+    else
+        tile_one_row(t);
     LLVMBuildBr(b, after);
     LLVMPositionBuilderAtEnd(b, more);
     blocks(t, 0);
@@ -229,8 +232,12 @@ void emit_contract(KernelEmit *k)
         t.pack = frame_array(&t, t.elem,
                              block_length(&t) * t.s->nr * t.s->lanes);
     if (t.s->sparse) {
-        t.list = frame_array(&t, t.e->i32, tile_list_room(&t));
-        t.sums = frame_array(&t, t.elem, tile_sums_room(&t));
+        int64_t most = t.c.k[0].extent > t.c.n.extent ? t.c.k[0].extent
+                                                      : t.c.n.extent;
+
+        t.list = frame_array(&t, t.e->i32, (most + 31) / 16 * 16);
+        t.sums = frame_array(&t, t.elem, t.s->apart ? tile_along_room(&t)
+                                                    : tile_sums_room(&t));
     }
     if (kernel->core != kernel->root && t.s->form != FORM_INNER)
         t.stage = frame_array(&t, t.elem,

@@ -191,7 +191,7 @@ static void set_index(Tiler *t, At *at, const Axis *x, V i)
 }
 
 /* The index of row m, column n of C. */
-static At index_of(Tiler *t, V m, V n)
+At tile_index(Tiler *t, V m, V n)
 {
     At at = {.lanes = 1, .example = tile_int(t, 0)};
 
@@ -234,7 +234,7 @@ static void apply_vector(Tiler *t, V x, V m, V n, int width)
 
     for (int from = 0, w = lanes; from < width; w /= 2)
         if (from + w <= width) {
-            At at = index_of(t, m, tile_add(t, n, tile_int(t, from)));
+            At at = tile_index(t, m, tile_add(t, n, tile_int(t, from)));
 
             at.lanes = w;
             apply(t, at, w == lanes ? x : part_of(t, x, from, w));
@@ -340,7 +340,7 @@ bool tile_rows_are_lanes(Tiler *t)
 
 void tile_store_lanes(Tiler *t, V m, V n, V x, int lanes)
 {
-    At at = index_of(t, m, n);
+    At at = tile_index(t, m, n);
 
     at.lanes = lanes;
     apply(t, at, x);

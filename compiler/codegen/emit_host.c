@@ -13,18 +13,9 @@
 enum { SPLIT_NS = 20000 }; // less work than this is not split
 enum { BYTES_NS = 10 };
 
-typedef struct Host {
-    Emit *e;
-    const Program *p;
-    LLVMValueRef fn, call, n, arena, examples; // examples: the batched region
-    LLVMValueRef *in, *out;
-    LLVMValueRef pointers, keys; // room for a kernel's arguments
-    LLVMValueRef copy;           // and for an RnnCall
-} Host;
-
 /* --- addresses ----------------------------------------------------------- */
 
-static LLVMValueRef address(Host *h, const Buffer *b)
+LLVMValueRef host_address(Host *h, const Buffer *b)
 {
     Emit *e = h->e;
     const Buffer *s = b;
@@ -42,7 +33,7 @@ static LLVMValueRef address(Host *h, const Buffer *b)
 }
 
 /* Elements of all examples. */
-static LLVMValueRef count_of(Host *h, Type t)
+LLVMValueRef host_count(Host *h, Type t)
 {
     int64_t n = shape_size(t.shape);
 
@@ -54,7 +45,7 @@ static LLVMValueRef is_one(Host *h)
     return LLVMBuildICmp(h->e->b, LLVMIntEQ, h->n, emit_int(h->e, 1), "");
 }
 
-static LLVMValueRef small_int(Emit *e, int64_t x)
+LLVMValueRef host_small(Emit *e, int64_t x)
 {
     return LLVMConstInt(e->i32, (unsigned long long)x, true);
 }
@@ -104,7 +95,7 @@ static void set_pointer(Host *h, int i, LLVMValueRef p)
                    host_element(e, e->ptr, h->pointers, emit_int(e, i)));
 }
 
-static int probe_type(Type t)
+int host_probe(Type t)
 {
     return dtype_real(t.dt) ? (int)t.dt : -1;
 }
@@ -115,7 +106,8 @@ static LLVMValueRef count_tasks(Host *h, const Kernel *k)
     LLVMValueRef tasks;
 
     if (k->tasks && k->rows)
-        return LLVMBuildSelect(e->b, is_one(h), emit_int(e, kernel_one_tasks(k)),
+        return LLVMBuildSelect(e->b, is_one(h),
+                               emit_int(e, kernel_one_tasks(k)),
                                emit_int(e, k->tasks), "");
     if (k->tasks)
         return emit_int(e, k->tasks);
@@ -131,15 +123,15 @@ static void host_kernel(Host *h, const Kernel *k)
     LLVMValueRef fn = emit_kernel(e, k), x[8];
 
     for (int i = 0; i < kernel_nbuffer(k); i++)
-        set_pointer(h, i, address(h, kernel_buffer(k, i)));
+        set_pointer(h, i, host_address(h, kernel_buffer(k, i)));
     x[0] = h->call;
     x[1] = fn;
     x[2] = h->pointers;
     x[3] = count_tasks(h, k);
     x[4] = worth_splitting(h, k);
-    x[5] = small_int(e, k->id);
-    x[6] = small_int(e, probe_type(k->root->type));
-    x[7] = count_of(h, k->root->type);
+    x[5] = host_small(e, k->id);
+    x[6] = host_small(e, host_probe(k->root->type));
+    x[7] = host_count(h, k->root->type);
     host_call(e, HOST_RUN, x, 8);
 }
 
@@ -178,7 +170,7 @@ static void host_chain(Host *h, const Step *s, int n)
         const Kernel *kernel = s[k].kernel;
 
         for (int i = 0; i < kernel_nbuffer(kernel); i++)
-            set_pointer(h, at++, address(h, kernel_buffer(kernel, i)));
+            set_pointer(h, at++, host_address(h, kernel_buffer(kernel, i)));
         each += kernel->flops_example / rate_of(kernel);
     }
     x[0] = h->call;
@@ -187,123 +179,10 @@ static void host_chain(Host *h, const Step *s, int n)
     x[4] = LLVMBuildICmp(e->b, LLVMIntSGE, h->n,
                          emit_int(e, (int64_t)ceil(SPLIT_NS / (each + 1))),
                          "");
-    x[5] = small_int(e, s->kernel->id);
-    x[6] = small_int(e, -1);
+    x[5] = host_small(e, s->kernel->id);
+    x[6] = host_small(e, -1);
     x[7] = emit_int(e, 0);
     host_call(e, HOST_RUN, x, 8);
-}
-
-/* The key's value; for a per-example key that of `example`. */
-static LLVMValueRef key_value(Host *h, const Kernel *k, Val key,
-                              LLVMValueRef example)
-{
-    Emit *e = h->e;
-    int read = emit_find_read(k, key);
-    LLVMValueRef at;
-
-    if (read < 0 && key->op != OP_const)
-        internal_error("a key of a random draw has no buffer");
-    if (read < 0)
-        return small_int(e, (int64_t)key->attr.f);
-    at = address(h, k->read[read]);
-    if (key->type.batched)
-        at = host_element(e, e->i32, at, example);
-    return LLVMBuildLoad2(e->b, e->i32, at, "");
-}
-
-/* Draws for `examples` examples (0: a shared value) to dst. */
-static void draw(Host *h, const Kernel *k, LLVMValueRef call, LLVMValueRef dst,
-                 LLVMValueRef examples, LLVMValueRef example)
-{
-    Emit *e = h->e;
-    Val v = k->core;
-    bool order = v->op == OP_permutation;
-    const char *name = order ? "rnn_fill_permutation"
-                       : v->op == OP_uniform ? "rnn_fill_uniform"
-                                             : "rnn_fill_normal";
-    LLVMValueRef x[8];
-    int n = 0;
-
-    for (int i = 0; i < v->nsrc; i++)
-        LLVMBuildStore(e->b, key_value(h, k, v->src[i], example),
-                       host_element(e, e->i32, h->keys, emit_int(e, i)));
-    x[n++] = call;
-    x[n++] = dst;
-    if (!order)
-        x[n++] = small_int(e, v->type.dt);
-    x[n++] = examples;
-    x[n++] = emit_int(e, shape_size(v->type.shape));
-    x[n++] = emit_int(e, v->attr.i[0]);
-    x[n++] = h->keys;
-    x[n++] = small_int(e, v->nsrc);
-    host_runtime(e, name, e->voidt, x, n);
-}
-
-/* Per-example keys: a call for each example, on a copy of the call that has
- * only this one. */
-static void draw_each(Host *h, const Kernel *k, LLVMValueRef dst)
-{
-    Emit *e = h->e;
-    Val v = k->core;
-    int64_t size = shape_size(v->type.shape);
-    LLVMValueRef one = emit_int(e, 1), index, at, field;
-    EmitLoop l;
-
-    LLVMBuildMemCpy(e->b, h->copy, 8, h->call, 8,
-                    emit_int(e, sizeof(RnnCall)));
-    index = LOAD_FIELD(e, h->call, e->ptr, index);
-    l = emit_loop(e, h->fn, emit_int(e, 0), h->n, 1, "example");
-    field = host_bytes(e, h->copy, emit_int(e, offsetof(RnnCall, index)));
-    LLVMBuildStore(e->b, host_element(e, e->i32, index, l.i), field);
-    at = host_element(e, emit_mem_type(e, v->type.dt), dst,
-                    emit_index_mul(e, l.i, size));
-    draw(h, k, h->copy, at, one, l.i);
-    emit_loop_end(e, &l);
-}
-
-/* dst filled by the runtime. */
-static void host_draw(Host *h, const Kernel *k)
-{
-    Emit *e = h->e;
-    Val v = k->core;
-    LLVMValueRef dst = address(h, k->dst), f[6], start;
-    bool each = false;
-
-    for (int i = 0; i < v->nsrc; i++)
-        each = each || v->src[i]->type.batched;
-    start = host_call(e, HOST_START, &h->call, 1);
-    if (each)
-        draw_each(h, k, dst);
-    else
-        draw(h, k, h->call, dst, v->type.batched ? h->n : emit_int(e, 0), NULL);
-    f[0] = h->call;
-    f[1] = small_int(e, k->id);
-    f[2] = dst;
-    f[3] = small_int(e, probe_type(v->type));
-    f[4] = count_of(h, v->type);
-    f[5] = start;
-    host_call(e, HOST_FINISH, f, 6);
-}
-
-/* dst[i] = (code[i] == 1), by the runtime, which keeps the first other one. */
-static void host_solved(Host *h, const Kernel *k)
-{
-    Emit *e = h->e;
-    LLVMValueRef x[8];
-
-    x[0] = h->call;
-    x[1] = small_int(e, k->id);
-    for (int i = 0; i < 2; i++) {
-        int read = emit_find_read(k, k->core->src[i]);
-        if (read < 0)
-            internal_error("how a solve went has no buffer");
-        x[2 + 2 * i] = address(h, k->read[read]);
-        x[3 + 2 * i] = emit_int(e, k->core->src[i]->type.batched ? 5 * i + 1
-                                                                 : 0);
-    }
-    x[6] = address(h, k->dst);
-    x[7] = k->core->type.batched ? h->n : emit_int(e, 0);
-    host_runtime(e, "rnn_solved", e->voidt, x, 8);
 }
 
 static void host_copy(Host *h, const Step *s)
@@ -312,9 +191,10 @@ static void host_copy(Host *h, const Step *s)
     Type t = s->to->type;
     LLVMValueRef bytes;
 
-    bytes = LLVMBuildMul(e->b, count_of(h, t),
+    bytes = LLVMBuildMul(e->b, host_count(h, t),
                          emit_int(e, dtype_bytes(t.dt)), "");
-    LLVMBuildMemCpy(e->b, address(h, s->to), 1, address(h, s->from), 1, bytes);
+    LLVMBuildMemCpy(e->b, host_address(h, s->to), 1, host_address(h, s->from),
+                    1, bytes);
 }
 
 static void host_steps(Host *h, const Steps *s, int from, int to);
@@ -326,22 +206,22 @@ static void host_loop(Host *h, const Step *s)
     EmitLoop l;
 
     if (s->count) {
-        count = LLVMBuildLoad2(e->b, e->i32, address(h, s->count), "");
+        count = LLVMBuildLoad2(e->b, e->i32, host_address(h, s->count), "");
         count = LLVMBuildSExt(e->b, count, e->i64, "");
     }
     l = emit_loop(e, h->fn, emit_int(e, 0), count, 1, "pass");
     l.unroll_off = true;
     if (s->until) {
         LLVMBasicBlockRef go = host_block(e, h->fn, "go");
-        LLVMValueRef end = LLVMBuildLoad2(e->b, e->i8, address(h, s->until),
-                                          "");
+        LLVMValueRef end = LLVMBuildLoad2(e->b, e->i8,
+                                          host_address(h, s->until), "");
 
         LLVMBuildCondBr(e->b, host_is_set(e, end), l.after, go);
         LLVMPositionBuilderAtEnd(e->b, go);
     }
     if (s->index)
         LLVMBuildStore(e->b, LLVMBuildTrunc(e->b, l.i, e->i32, ""),
-                       address(h, s->index));
+                       host_address(h, s->index));
     host_steps(h, s->body, 0, s->body->list.n);
     emit_loop_end(e, &l);
 }
@@ -454,11 +334,11 @@ static void make_room(Host *h)
     }
     if (longest_chain(&h->p->steps) > npointer)
         npointer = longest_chain(&h->p->steps);
-    h->pointers = LLVMBuildArrayAlloca(e->b, e->ptr, small_int(e, npointer),
+    h->pointers = LLVMBuildArrayAlloca(e->b, e->ptr, host_small(e, npointer),
                                        "pointers");
     h->copy = LLVMBuildArrayAlloca(
-        e->b, e->i64, small_int(e, (sizeof(RnnCall) + 7) / 8), "copy");
-    h->keys = LLVMBuildArrayAlloca(e->b, e->i32, small_int(e, nkey), "keys");
+        e->b, e->i64, host_small(e, (sizeof(RnnCall) + 7) / 8), "copy");
+    h->keys = LLVMBuildArrayAlloca(e->b, e->i32, host_small(e, nkey), "keys");
 }
 
 /* --- the set-up part ------------------------------------------------------ */
@@ -505,8 +385,8 @@ static void host_setup(Host *h, int n)
 
     if (depends_on_batch(&h->p->steps, n)) {
         at = host_bytes(e, h->call, emit_int(e, offsetof(RnnCall, ready)));
-        want = LLVMBuildSelect(e->b, is_one(h), small_int(e, 1),
-                               small_int(e, 2), "");
+        want = LLVMBuildSelect(e->b, is_one(h), host_small(e, 1),
+                               host_small(e, 2), "");
         ready = LLVMBuildLoad2(e->b, e->i32, at, "");
         ready = LLVMBuildICmp(e->b, LLVMIntNE, ready, want, "");
         run = LLVMBuildOr(e->b, run, ready, "");

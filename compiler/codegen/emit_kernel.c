@@ -99,7 +99,7 @@ static const char *key_of(Arena *tmp, const Kernel *k)
         (long long)s->kc, s->unroll, s->sparse);
     for (int i = 0; i < k->nread; i++)
         put(&key, "%d%s", emit_in_place(k, k->read[i]->val),
-            k->read[i] == k->rows ? "r" : "");
+            k->read[i] != k->rows ? "" : k->along ? "a" : "r");
     put(&key, ";");
     put_value(&key, k->root);
     for (int i = 0; i < k->nbeside; i++)

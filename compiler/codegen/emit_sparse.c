@@ -19,104 +19,29 @@
  */
 #include "codegen/tile.h"
 
-#include <string.h>
-
 enum {
     TOGETHER = 6,  // rows
     UNROLL = 4,    // vectors of a step along them
     BLOCK = 4096   // columns whose sums are in the first cache
 };
 
-static LLVMTypeRef index_type(Tiler *t)
+/* Is A[k] used? */
+static V is_used(Tiler *t, V k, int lanes)
 {
-    return t->e->i32;
-}
+    V a = tile_gep(t, t->a, tile_scale(t, k, t->c.k[0].a));
+    V x = tile_load_part(t, a, lanes, lanes);
 
-static V slot(Tiler *t, V i)
-{
-    return LLVMBuildInBoundsGEP2(t->e->b, index_type(t), t->list, &i, 1, "");
-}
-
-static V load_a(Tiler *t, V a, V k, const Axis *x)
-{
-    return LLVMBuildLoad2(t->e->b, t->elem,
-                          tile_gep(t, a, tile_scale(t, k, x->a)), "");
-}
-
-/* The AVX-512 instruction that moves lanes chosen by a mask to the front. */
-static unsigned compress_id(const Tiler *t)
-{
-    const char *name = "llvm.x86.avx512.mask.compress";
-
-    if (t->e->opt.vector_bytes != 64 || t->size != 4 || t->s->lanes != 16)
-        return 0;
-    return LLVMLookupIntrinsicID(name, strlen(name));
-}
-
-/* Appends what is not zero among elements from .. to, 16 at a time, to a list
- * of n. */
-static V list_wide(Tiler *t, V a, V from, V to, V n, unsigned id)
-{
-    LLVMBuilderRef b = t->e->b;
-    LLVMTypeRef type = LLVMVectorType(index_type(t), 16);
-    LLVMTypeRef i16 = LLVMIntTypeInContext(t->e->c, 16);
-    V fn = LLVMGetIntrinsicDeclaration(t->e->m, id, &type, 1), lane[16], x, k;
-    EmitLoop l = emit_loop(t->e, t->k->fn, from, to, 16, "nonzero");
-
-    for (int i = 0; i < 16; i++)
-        lane[i] = LLVMConstInt(index_type(t), (unsigned)i, 0);
-    n = emit_loop_carry(t->e, &l, n);
-    x = tile_load_part(t, tile_gep(t, a, l.i), 16, 16);
-    x = LLVMBuildFCmp(b, LLVMRealUNE, x, LLVMConstNull(LLVMTypeOf(x)), "");
-    k = emit_splat(t->e, LLVMBuildTrunc(b, l.i, index_type(t), ""), 16);
-    k = LLVMBuildAdd(b, k, LLVMConstVector(lane, 16), "");
-    k = LLVMBuildCall2(b, LLVMGlobalGetValueType(fn), fn,
-                       (V[]){k, LLVMConstNull(type), x}, 3, "");
-    LLVMSetAlignment(LLVMBuildStore(b, k, slot(t, n)), 4);
-    x = vec_intrinsic(t->e, "llvm.ctpop",
-                      (V[]){LLVMBuildBitCast(b, x, i16, "")}, 1);
-    n = LLVMBuildAdd(b, n, LLVMBuildZExt(b, x, t->e->i64, ""), "");
-    emit_loop_next(&l, 0, n);
-    emit_loop_end(t->e, &l);
-    return l.carry[0];
-}
-
-/* The same one by one. No branches: every k is written, and stays if the place
- * moves on. */
-static V list_narrow(Tiler *t, V a, V from, V to, V n, const Axis *x)
-{
-    LLVMBuilderRef b = t->e->b;
-    V zero = LLVMConstNull(t->elem), used;
-    EmitLoop l = emit_loop(t->e, t->k->fn, from, to, 1, "nonzero");
-
-    n = emit_loop_carry(t->e, &l, n);
-
-    LLVMBuildStore(b, LLVMBuildTrunc(b, l.i, index_type(t), ""), slot(t, n));
-    used = LLVMBuildFCmp(b, LLVMRealUNE, load_a(t, a, l.i, x), zero, "");
-    n = LLVMBuildAdd(b, n, LLVMBuildZExt(b, used, t->e->i64, ""), "");
-    emit_loop_next(&l, 0, n);
-    emit_loop_end(t->e, &l);
-    return l.carry[0];
-}
-
-/* Writes the list of elements 0 .. len; its length. */
-static V list_of(Tiler *t, V a, V len, const Axis *x)
-{
-    unsigned id = x->a == 1 ? compress_id(t) : 0;
-    V n = tile_int(t, 0), done = n;
-
-    if (id) {
-        done = LLVMBuildAnd(t->e->b, len, tile_int(t, -16), "");
-        n = list_wide(t, a, n, done, n, id);
-    }
-    return list_narrow(t, a, done, len, n, x);
+    if (lanes == 1)
+        x = LLVMBuildLoad2(t->e->b, t->elem, a, "");
+    return LLVMBuildFCmp(t->e->b, LLVMRealUNE, x,
+                         LLVMConstNull(LLVMTypeOf(x)), "");
 }
 
 /* --- sums ----------------------------------------------------------------- */
 
 typedef struct Block { // of columns
     V from, width; // the first, their number: whole vectors
-    V rows, a;     // row 0 at column `from`; A
+    V rows;        // row 0 at column `from`
     int64_t pitch; // of rows
 } Block;
 
@@ -162,10 +87,10 @@ static V add_rows(Tiler *t, const Block *b, V from, V to, int n)
     l = emit_loop(t->e, t->k->fn, from, end, n, "k");
     l.unroll_off = true;
     for (int i = 0; i < n; i++) {
-        k = LLVMBuildLoad2(bb, index_type(t),
-                           slot(t, tile_add(t, l.i, tile_int(t, i))), "");
-        k = LLVMBuildZExt(bb, k, t->e->i64, "");
-        x[i] = emit_splat(t->e, load_a(t, b->a, k, &t->c.k[0]), t->s->lanes);
+        k = tile_listed(t, tile_add(t, l.i, tile_int(t, i)));
+        x[i] = tile_gep(t, t->a, tile_scale(t, k, t->c.k[0].a));
+        x[i] = LLVMBuildLoad2(bb, t->elem, x[i], "");
+        x[i] = emit_splat(t->e, x[i], t->s->lanes);
         row[i] = tile_gep(t, b->rows, tile_scale(t, k, b->pitch));
     }
     add_columns(t, x, row, n, tile_int(t, 0), whole, UNROLL);
@@ -201,7 +126,7 @@ static void sum_block(Tiler *t, V from, V to, int64_t full)
     int lanes = t->s->lanes;
     int64_t columns = (int64_t)t->s->nr * lanes;
     int64_t rest = t->c.n.extent % columns;
-    Block k = {.from = tile_scale(t, from, columns), .a = t->a};
+    Block k = {.from = tile_scale(t, from, columns)};
     V end, whole = emit_smaller(t->e, to, tile_int(t, full));
 
     k.pitch = t->k->k->rows->type.shape.dim[1];
@@ -226,31 +151,35 @@ static int64_t panels_of_block(const Tiler *t)
     return columns < BLOCK ? BLOCK / columns : 1;
 }
 
-void tile_one_row(Tiler *t)
+void tile_one_panels(Tiler *t, V *from, V *to)
 {
     int64_t columns = (int64_t)t->s->nr * t->s->lanes;
-    int64_t full = t->c.n.extent / columns, rest = t->c.n.extent % columns;
-    int64_t step = panels_of_block(t);
     int64_t unit = kernel_one_unit(t->k->k);
-    V from = tile_int(t, 0), to = tile_int(t, full + (rest != 0));
+
+    *from = tile_int(t, 0);
+    *to = tile_int(t, (t->c.n.extent + columns - 1) / columns);
+    if (t->k->k->tasks) {
+        *from = tile_scale(t, t->k->lo, unit);
+        *to = emit_smaller(t->e, *to, tile_scale(t, t->k->hi, unit));
+    }
+}
+
+void tile_one_row(Tiler *t)
+{
+    int64_t step = panels_of_block(t);
+    int64_t full = t->c.n.extent / ((int64_t)t->s->nr * t->s->lanes);
+    V from, to;
     EmitLoop l;
 
-    if (t->k->k->tasks) {
-        from = tile_scale(t, t->k->lo, unit);
-        to = emit_smaller(t->e, to, tile_scale(t, t->k->hi, unit));
-    }
-    t->list_length = list_of(t, t->a, tile_int(t, t->c.k[0].extent),
-                             &t->c.k[0]);
+    tile_one_panels(t, &from, &to);
+    t->list_length = tile_list(t, tile_int(t, 0),
+                               tile_int(t, t->c.k[0].extent), is_used,
+                               t->c.k[0].a == 1);
     l = emit_loop(t->e, t->k->fn, from, to, step, "columns");
     l.unroll_off = true;
     sum_block(t, l.i, emit_smaller(t->e, to,
                                    tile_add(t, l.i, tile_int(t, step))), full);
     emit_loop_end(t->e, &l);
-}
-
-int64_t tile_list_room(const Tiler *t)
-{
-    return (t->c.k[0].extent + 15) / 16 * 16;
 }
 
 int64_t tile_sums_room(const Tiler *t)

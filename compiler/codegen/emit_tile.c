@@ -219,6 +219,29 @@ static Range inside(Walk *w, int q, V *a, V *b)
                    .run_len = LLVMBuildNSWSub(bb, to, in.from, "")};
 }
 
+/* The block's parts (schedule.apart) one after another, each summed by itself
+ * and then added. */
+static void axes_apart(Walk *w, V a, V b)
+{
+    Tiler *t = w->t;
+    int64_t each = t->c.k[0].extent / ALONG_LANES;
+    V zero = LLVMConstNull(emit_type(t->e, t->dt, t->s->lanes));
+    EmitLoop l = open_loop(w, tile_int(t, 0),
+                           tile_int(t, w->range[0].len / each), 1, "part");
+    V so_far[ACC_MAX];
+
+    for (int i = 0; i < naccs(w); i++) {
+        so_far[i] = w->acc[i];
+        w->acc[i] = zero;
+    }
+    w->range[0].len = each;
+    innermost(w, moved(w, a, l.i, each * w->a[0]),
+              moved(w, b, l.i, each * w->b[0]));
+    for (int i = 0; i < naccs(w); i++)
+        w->acc[i] = LLVMBuildFAdd(t->e->b, so_far[i], w->acc[i], "");
+    close_loop(w, &l);
+}
+
 void tile_outer(Tiler *t, const Tile *at)
 {
     Walk w = {.t = t, .at = at, .hi = at->mr};
@@ -243,7 +266,9 @@ void tile_outer(Tiler *t, const Tile *at)
     if (t->pack)
         tile_foresee_panel(t, at);
     tile_start(t, at, w.acc);
-    if (!t->c.empty)
+    if (t->s->apart)
+        axes_apart(&w, a, b);
+    else if (!t->c.empty)
         axes(&w, 0, a, b);
     tile_store(t, at, w.acc);
 }

@@ -1,11 +1,32 @@
 /*
- * host.h -- private to emit_host.c and emit_run.c: code around kernels.
+ * host.h -- private to emit_host.c, emit_draw.c and emit_run.c: code around
+ * kernels.
  */
 #ifndef RNN_HOST_H
 #define RNN_HOST_H
 
 #include "codegen/emit.h"
 #include "rnn_rt.h"
+
+typedef struct Host {
+    Emit *e;
+    const Program *p;
+    LLVMValueRef fn, call, n, arena, examples; // examples: the batched region
+    LLVMValueRef *in, *out;
+    LLVMValueRef pointers, keys; // room for a kernel's arguments
+    LLVMValueRef copy;           // and for an RnnCall
+} Host;
+
+/* emit_host.c: where a buffer begins; elements of all examples; an i32; the
+ * type that rnn_probe is to look at, -1: none. */
+LLVMValueRef host_address(Host *h, const Buffer *b);
+LLVMValueRef host_count(Host *h, Type t);
+LLVMValueRef host_small(Emit *e, int64_t x);
+int host_probe(Type t);
+
+/* emit_draw.c: kernels that are calls of the runtime. */
+void host_draw(Host *h, const Kernel *k);
+void host_solved(Host *h, const Kernel *k);
 
 /* A field of the RnnCall at `call`. */
 #define LOAD_FIELD(e, call, t, name)                                          \

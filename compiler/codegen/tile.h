@@ -61,6 +61,7 @@ V tile_int(Tiler *t, int64_t x);
 typedef enum { FETCH_READ, FETCH_WRITE, FETCH_SECOND } Fetch;
 void tile_fetch(Tiler *t, V at, Fetch how);
 V tile_multiply_add(Tiler *t, V x, V y, V z); // x y + z
+At tile_index(Tiler *t, V m, V n); // of row m, column n of C (emit_epilogue.c)
 
 /* emit_panels.c: the tasks lo .. hi of a block (or examples, or parts). */
 void tile_tasks(Tiler *t);
@@ -69,11 +70,22 @@ void tile_tasks(Tiler *t);
 void tile_outer(Tiler *t, const Tile *at);
 void tile_inner(Tiler *t, const Tile *at);
 
-/* emit_sparse.c: all of a batch of one (its panels lo .. hi), leaving zeros of
- * A out; elements t->list and t->sums need. */
+/* emit_list.c: the i of from .. to that are picked go to t->list, in order; how
+ * many. A pick is an i1, or <16 x i1> for neighbours if `wide`. */
+typedef V TilePick(Tiler *t, V i, int lanes);
+V tile_list(Tiler *t, V from, V to, TilePick *pick, bool wide);
+V tile_listed(Tiler *t, V i); // number i of the list
+/* Its last number, again and again, behind n > 0 of them: step - 1 times. */
+void tile_list_fill(Tiler *t, V n, int step);
+
+/* emit_sparse.c: all of a batch of one (or tasks lo .. hi of it), leaving zeros
+ * of A out; emit_along.c: the same along rows, leaving masked results out. The
+ * panels it is about; elements t->list and t->sums need. */
 void tile_one_row(Tiler *t);
-int64_t tile_list_room(const Tiler *t);
+void tile_one_along(Tiler *t);
+void tile_one_panels(Tiler *t, V *from, V *to);
 int64_t tile_sums_room(const Tiler *t);
+int64_t tile_along_room(const Tiler *t);
 
 /* emit_pack.c: columns of a panel, the block's range of the reduction axes from
  * the blocked one inwards, as rows of nv vectors; a step along axis q there. */

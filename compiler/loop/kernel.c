@@ -43,15 +43,15 @@ static void walk(Walk *w, Val v, bool behind)
 static void find_rows(Walk *w)
 {
     const Val core = w->k->core;
+    Val rows = along_of(w->lo, core);
 
-    for (int i = 0; i < core->nsrc && !w->k->rows; i++) {
-        Val rows = panels_rows(w->lo, core->src[i]);
-
-        if (!rows)
-            continue;
-        w->k->rows = fact_of(w->lo, rows)->buf;
-        VEC_PUSH(w->lo->tmp, &w->read, w->k->rows);
-    }
+    w->k->along = rows != NULL;
+    for (int i = 0; i < core->nsrc && !rows; i++)
+        rows = panels_rows(w->lo, core->src[i]);
+    if (!rows)
+        return;
+    w->k->rows = fact_of(w->lo, rows)->buf;
+    VEC_PUSH(w->lo->tmp, &w->read, w->k->rows);
 }
 
 Batches kernel_reads_for(const Kernel *k, int i)
@@ -325,6 +325,7 @@ static void choose_schedule(Lower *lo, Kernel *k)
     k->sched = schedule_choose(k, lo->opt);
     if (k->rows && !k->sched.sparse) { // the last read, and of no use
         k->rows = NULL;
+        k->along = false;
         k->nread--;
     }
 }

@@ -77,6 +77,7 @@ typedef struct Schedule {
     bool sparse;   // a batch of one reads rows and leaves out those that meet
                    // zeros of A (finite values); of a nest: 0 x is 0
     int kb;        // the reduction axis cut into blocks of kc
+    bool apart;    // the reduction is ALONG_LANES parts, each summed by itself
     Pack pack;     // how a block of B comes to rows of nr vectors
     int64_t group; // examples of a task, if more than one
     int64_t tiles; // WINO: rows of output tiles of a task
@@ -139,6 +140,7 @@ typedef struct Kernel {
     Buffer **read;
     Buffer *rows;    // one of them: what a batch of one reads in place of B in
                      // panels, or NULL; see panels.c
+    bool along;      // it sums along those rows, each of which is a column of B
     int nbeside;     // what it stores too, at each element: see beside.c
     Buffer **beside;
     Schedule sched; // CONTRACT
@@ -272,6 +274,7 @@ static inline int64_t schedule_tasks(const Schedule *s, int64_t n)
 }
 /* contract.c: its axes, arranged for a form. */
 Contract contract_of(const Kernel *k, Form form);
+enum { ALONG_LANES = 16 }; // partial sums along rows
 bool schedule_has_zeros(Val v); // are many elements of v likely to be zero?
 /* panels.c: the value [P, K, W] kernel k reads in place of its source v [K..,
  * N], which is a view of it; NULL: none. */

@@ -62,6 +62,7 @@ typedef struct Lower {
     Val *order; // needed values by ascending id
     VEC(Val) view; // sources of contractions that stand in panels
     VEC(RowsOf) rows; // of some of them
+    VEC(RowsOf) along; // contractions (`view`) that may sum along those rows
 } Lower;
 
 static inline Fact *fact_of(const Lower *lo, Val v)
@@ -107,6 +108,16 @@ Kernel *kernel_make(Lower *lo, Val root);
 
 /* order.c: the steps of one region (NULL: the top level). */
 void order_region(Lower *lo, Loop *region, Steps *out);
+
+/* along.c. The rows of another contraction that v, whose free dim in source
+ * `slot` is `axis`, may sum along; NULL: there are none, or that does not pay.
+ * Dim `axis` of v in the order of partial sums. The mask, a select, of a result
+ * summed so in the shape of that result, whose epilogue it becomes, or NULL.
+ * The rows that a contraction so noted sums along, or NULL. */
+Val along_rows(const Lower *lo, Graph *g, Val old, Val v, int slot, int axis);
+Val along_order(Graph *g, Val v, int axis);
+Val along_mask(const Lower *lo, Graph *g, Val v);
+Val along_of(const Lower *lo, Val dot);
 
 /* setup.c: which batches need the steps of the set-up part. */
 void setup_choose(Program *p);

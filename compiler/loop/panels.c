@@ -181,6 +181,8 @@ static bool may_skip(const Lower *lo, Val old, Val v, int slot)
     return x->type.batched && x->type.shape.rank == d.ncontract;
 }
 
+/* --- the rewriting -------------------------------------------------------- */
+
 /* v with source `slot` read from panels; NULL if that does not pay. */
 static Val with_panels(Lower *lo, Graph *g, Val old, Val v, int slot)
 {
@@ -189,16 +191,21 @@ static Val with_panels(Lower *lo, Graph *g, Val old, Val v, int slot)
     Shape like = src[slot]->type.shape;
     Attr a = v->attr;
     int64_t width;
-    Val rows = NULL;
+    Val rows = NULL, along;
 
     if (axis < 0 || !is_kept(lo, old, old->src[slot]))
         return NULL;
     width = panel_width(lo, old, slot, axis);
     if (!width)
         return NULL;
-    if (may_skip(lo, old, v, slot))
+    along = along_rows(lo, g, old, v, slot, axis);
+    if (along) {
+        src[slot] = along_order(g, src[slot], !axis);
+        src[!slot] = along_order(g, src[!slot], 0);
+    } else if (may_skip(lo, old, v, slot)) {
         rows = to_rows(g, src[slot], axis,
                        lo->opt->vector_bytes / dtype_bytes(v->type.dt));
+    }
     last = like.rank - 1;
     if (axis == 0 && last > 0) { // dims of the view: K.., N
         DotDims d = ir_dot_dims(v);
@@ -213,13 +220,18 @@ static Val with_panels(Lower *lo, Graph *g, Val old, Val v, int slot)
     VEC_PUSH(lo->tmp, &lo->view, src[slot]);
     if (rows)
         VEC_PUSH(lo->tmp, &lo->rows, ((RowsOf){src[slot], rows}));
-    return ir_node(g, v->op, &a, src, 2);
+    v = ir_node(g, v->op, &a, src, 2);
+    if (along)
+        VEC_PUSH(lo->tmp, &lo->along, ((RowsOf){v, along}));
+    return v;
 }
 
 static Val pack_node(void *env, Graph *g, Val old, Val v)
 {
     Val to;
 
+    if (old->op == OP_select)
+        return along_mask(env, g, v);
     if ((old->op != OP_dot && old->op != OP_conv && old->op != OP_conv_up) ||
         !old->type.batched)
         return NULL;

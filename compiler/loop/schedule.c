@@ -354,7 +354,8 @@ static bool is_sparse(const Kernel *k, const Schedule *s, const Contract *c,
 {
     return k->rows && opt->finite && s->pack == PACK_BEFORE && c->nk == 1 &&
            c->k[0].extent && c->k[0].b == c->panel && c->nrow == 1 &&
-           !c->row[0].extent && schedule_has_zeros(c->a);
+           !c->row[0].extent &&
+           (k->along || schedule_has_zeros(c->a));
 }
 
 static const char *reason(const Schedule *s)
@@ -363,7 +364,8 @@ static const char *reason(const Schedule *s)
     case PACK_COPY: return "rows of B lie far apart: packed";
     case PACK_TRANSPOSE: return "B is contiguous along k: transposed";
     case PACK_BEFORE:
-        return s->sparse ? "B stands in panels; rows of zeros are left out"
+        return s->apart    ? "B stands in panels; sums along rows, in 16 parts"
+               : s->sparse ? "B stands in panels; rows of zeros are left out"
                          : "B stands in panels";
     case PACK_GATHER: return "B is contiguous nowhere: gathered";
     default: return s->kc ? "sums over examples, a few at a time"
@@ -397,6 +399,10 @@ static Schedule outer(const Kernel *k, const LoopOptions *opt,
     if (last_k(c).extent && last_k(c).extent <= 5)
         s.unroll = (int)last_k(c).extent;
     s.sparse = is_sparse(k, &s, c, opt);
+    if (s.sparse && k->along) {
+        s.apart = true;
+        s.kc = 0; // tiles keep what is summed so far
+    }
     s.why = reason(&s);
     return s;
 }

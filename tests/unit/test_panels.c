@@ -18,6 +18,7 @@ typedef struct Fix {
     Entry *e;
     EvalEnv env;
     RandomData data;
+    bool along; // sums in another order than when training
 } Fix;
 
 static void fix_open(Fix *x)
@@ -95,8 +96,8 @@ static int count_for(const Program *p, Batches batches)
     return n;
 }
 
-/* As the interpreter has it; the same bits alone, with mates, and packed anew
- * in each call (as when training). */
+/* As the interpreter has it; the same bits alone, with mates, and, but for sums
+ * along rows, packed anew in each call (as when training). */
 static void agrees(Fix *x, const char *cpu)
 {
     Tensor want[4], got[4], one[4];
@@ -125,7 +126,7 @@ static void agrees(Fix *x, const char *cpu)
         }
         x->env.batch = n;
         x->data.index = x->env.index = number;
-        if (train)
+        if (train && !x->along)
             assert_memory_equal(got[0].at, want[1].at,
                                 (size_t)(n * size) * sizeof(double));
         want[1] = got[0];
@@ -201,6 +202,65 @@ static void a_batch_of_one_reads_rows(void **state)
             agrees(&x, NULL);
             arena_free(x.a);
         }
+}
+
+/* z = W relu(x), and W' z behind the mask of that relu: [N] or [4, N / 4]. */
+static Val there_and_back(Fix *x, int64_t K, int64_t N, bool turned, bool cut)
+{
+    Val v = field(x, "x", shape_of(1, N)), w, z, zero, on;
+    Shape s = cut ? shape_of(2, (int64_t)4, N / 4) : shape_of(1, N);
+
+    w = var(x, "w", turned ? shape_of(2, N, K) : shape_of(2, K, N));
+    z = ir_dot(x->g, w, ir_op1(x->g, OP_relu, v),
+               &(DotDims){.ncontract = 1, .cx = {!turned}});
+    z = ir_dot(x->g, w, ir_op1(x->g, OP_tanh, z),
+               &(DotDims){.ncontract = 1, .cx = {turned}});
+    zero = ir_fill(x->g, DT_f32, 0, s);
+    on = ir_lt(x->g, zero, ir_reshape(x->g, v, s));
+    return ir_select(x->g, on, ir_reshape(x->g, z, s),
+                     cut ? ir_fill(x->g, DT_f32, 7, s) : zero);
+}
+
+static void both_ways_read_the_same_rows(void **state)
+{
+    (void)state;
+    for (int cut = 0; cut < 2; cut++)
+        for (int turned = 0; turned < 2; turned++) {
+            int64_t K = cut ? 592 : 1024, N = turned ? 336 : 320;
+            Program *p;
+            int along = 0;
+            Fix x;
+
+            fix_open(&x);
+            x.along = true;
+            out(&x, there_and_back(&x, K, N, turned, cut));
+            p = lower(&x, ENTRY_EVALUATE, 64);
+            for (int i = 0; i < p->kernel.n; i++)
+                along += p->kernel.at[i]->along;
+            assert_int_equal(along, 1);
+            assert_int_equal(count_rows(p), 2);
+            assert_int_equal(count_for(p, FOR_ONE), !turned);
+            assert_true(count_for(p, FOR_MORE) >= 2);
+            agrees(&x, NULL);
+            agrees(&x, test_cpu("x86-64-v3"));
+            arena_free(x.a);
+        }
+}
+
+/* Nothing is masked: a batch of one would read all rows along. */
+static void results_without_a_mask_stay(void **state)
+{
+    Fix x;
+    Program *p;
+
+    (void)state;
+    fix_open(&x);
+    out(&x, there_and_back(&x, 1024, 320, false, false)->src[1]);
+    p = lower(&x, ENTRY_EVALUATE, 64);
+    for (int i = 0; i < p->kernel.n; i++)
+        assert_false(p->kernel.at[i]->along);
+    agrees(&x, NULL);
+    arena_free(x.a);
 }
 
 static void convolutions_agree(void **state)
@@ -449,6 +509,8 @@ int main(void)
     const struct CMUnitTest test[] = {
         cmocka_unit_test(dense_layers_agree),
         cmocka_unit_test(a_batch_of_one_reads_rows),
+        cmocka_unit_test(both_ways_read_the_same_rows),
+        cmocka_unit_test(results_without_a_mask_stay),
         cmocka_unit_test(convolutions_agree),
         cmocka_unit_test(zeros_may_be_left_out),
         cmocka_unit_test(a_loop_in_a_training_step_packs_once_before_it),
