@@ -4,6 +4,7 @@
 #include "support/check.h"
 
 #include <ftw.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -193,4 +194,56 @@ void temp_write(const char *path, const void *bytes, size_t n)
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, n, f), n);
     assert_int_equal(fclose(f), 0);
+}
+
+/* ---- errors ---- */
+
+typedef struct Error {
+    const char *kind;
+    DType dt;
+    int n; // results
+    double most;
+} Error;
+static Error error[32];
+
+static Error *error_of(const char *kind, DType dt)
+{
+    for (size_t i = 0; i < ARRAY_LEN(error); i++) {
+        Error *e = &error[i];
+
+        if (!e->kind)
+            *e = (Error){.kind = kind, .dt = dt};
+        if (!strcmp(e->kind, kind) && e->dt == dt)
+            return e;
+    }
+    fail_msg("more kinds of errors than there is room for");
+    return NULL;
+}
+
+void errors_note(const char *kind, const Tensor *got, const Tensor *want)
+{
+    int64_t n = want->batch * shape_size(want->type.shape);
+    double most = 0, squares = 0;
+    Error *e;
+
+    if (!dtype_real(want->type.dt))
+        return;
+    for (int64_t k = 0; k < n; k++)
+        if (isfinite(want->at[k]) && isfinite(got->at[k])) {
+            most = fmax(most, fabs(got->at[k] - want->at[k]));
+            squares += want->at[k] * want->at[k];
+        }
+    if (squares == 0)
+        return;
+    e = error_of(kind, want->type.dt);
+    e->n++;
+    e->most = fmax(e->most, most / sqrt(squares / (double)n));
+}
+
+void errors_print(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(error) && error[i].kind; i++)
+        printf("%-14s %s error/rms: at most %.1e in %d results\n",
+               error[i].kind, dtype_name[error[i].dt], error[i].most,
+               error[i].n);
 }

@@ -26,6 +26,11 @@ void check_close(const char *file, int line, double got, double want, Tol tol,
 void check_tensors(const char *file, int line, const Tensor *got,
                    const Tensor *want, Tol tol, const char *what, ...)
     __attribute__((format(printf, 6, 7)));
+/* Of what the machine made of a kind of kernel, the largest error against the
+ * interpreter's f64, relative to the root mean square of the right result; kept
+ * for each kind (a string that lives on) and type, and printed when asked. */
+void errors_note(const char *kind, const Tensor *got, const Tensor *want);
+void errors_print(void);
 /* Fails with both texts if they differ. */
 #define assert_text(got, want) check_text(__FILE__, __LINE__, (got), (want))
 void check_text(const char *file, int line, const char *got, const char *want);

@@ -103,6 +103,7 @@ static void check_on(Built b, const char *what, const char *cpu,
                          (int)t->k.sched.form, t->k.sched.mr, t->k.sched.nr,
                          t->k.sched.lanes, (int)t->k.sched.pack,
                          t->k.sched.why);
+    errors_note(op_info[b.core->op].name, &got, &want);
     cut = test_kernel_eval(t, arena, w.at, batch, 3);
     same_bits(&got, &cut, shape_size(b.root->type.shape) * got.batch, what,
               "the number of tasks");
@@ -395,6 +396,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    errors_print();
     arena_free(arena);
     return 0;
 }

@@ -114,9 +114,11 @@ static void agrees(Fix *x, const char *cpu)
                              train ? ENTRY_TRAIN : ENTRY_EVALUATE);
         m = machine_new_finite(x->a, &x->e, 1, cpu, 2);
         machine_run(m, 0, x->a, &x->env, &(MachineRun){.threads = 2}, got);
-        for (int i = 0; i < x->f.nout; i++)
+        for (int i = 0; i < x->f.nout; i++) {
             assert_tensors_close(&got[i], &want[i], tol_graph(DT_f32),
                                  "output %d", i);
+            errors_note(x->along ? "along rows" : "panels", &got[i], &want[i]);
+        }
         for (int64_t at = 0; at < n; at++) {
             x->data.index = x->env.index = number + at;
             x->env.batch = at % 3 + 1 < n - at ? at % 3 + 1 : 1;
@@ -504,6 +506,13 @@ static void an_update_is_one_pass(void **state)
     }
 }
 
+static int tear_down(void **state)
+{
+    (void)state;
+    errors_print();
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest test[] = {
@@ -519,5 +528,5 @@ int main(void)
         cmocka_unit_test(an_update_is_one_pass),
     };
 
-    return cmocka_run_group_tests(test, NULL, NULL);
+    return cmocka_run_group_tests(test, NULL, tear_down);
 }

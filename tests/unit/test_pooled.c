@@ -86,6 +86,7 @@ static void check(Graph *g, OpCase *c, const char *cpu, bool finite, int number)
                              "%s, use %d in %d cuts on %s%s",
                              op_info[c->y->op].name, number, cuts,
                              cpu ? cpu : "host", finite ? ", finite" : "");
+        errors_note(op_info[c->y->op].name, &got, &want);
     }
     test_kernel_free(t);
 }
@@ -150,6 +151,13 @@ static void zeros_meet_infinite_weights(void **state)
     }
 }
 
+static int tear_down(void **state)
+{
+    (void)state;
+    errors_print();
+    return 0;
+}
+
 int main(void)
 {
     static const struct CMUnitTest test[] = {
@@ -159,5 +167,5 @@ int main(void)
     };
 
     arena = arena_new();
-    return cmocka_run_group_tests(test, NULL, NULL);
+    return cmocka_run_group_tests(test, NULL, tear_down);
 }
