@@ -5,7 +5,7 @@
  * whose columns are the rows that a batch of one reads on the way there
  * (panels.c). Where a mask leaves out some of its results a batch of one sums
  * along the rows that are wanted (emit_along.c), so that both ways read one
- * copy of the weights, which takes half of the third cache. Vectors along a
+ * copy of the weights, half as much of the third cache. Vectors along a
  * row sum every 16th element apart. So that all batches have the same bits,
  * panels and the other source are then in the order of these partial sums:
  *

@@ -133,15 +133,6 @@ static int touches(const Kernel *k, const Buffer *b)
     return n;
 }
 
-static bool stores(const Kernel *k, const Buffer *b)
-{
-    bool found = buffer_storage(k->dst) == b;
-
-    for (int i = 0; i < k->nbeside; i++)
-        found = found || buffer_storage(k->beside[i]) == b;
-    return found;
-}
-
 static bool is(Buffer *x, const Buffer *b)
 {
     return x && buffer_storage(x) == b;
@@ -179,7 +170,7 @@ static bool is_local(const Program *p, const Members *m, const Buffer *b)
         int t = touches(k, b);
 
         if (t && !n)
-            fresh = t == 1 && stores(k, b);
+            fresh = t == 1 && kernel_stores(k, b);
         n += t;
     }
     return fresh && n == count_touches(&p->steps, b);

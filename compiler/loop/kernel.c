@@ -54,6 +54,15 @@ static void find_rows(Walk *w)
     VEC_PUSH(w->lo->tmp, &w->read, w->k->rows);
 }
 
+bool kernel_stores(const Kernel *k, const Buffer *b)
+{
+    bool found = buffer_storage(k->dst) == b;
+
+    for (int i = 0; i < k->nbeside; i++)
+        found = found || buffer_storage(k->beside[i]) == b;
+    return found;
+}
+
 Batches kernel_reads_for(const Kernel *k, int i)
 {
     Contract c;

@@ -166,6 +166,9 @@ static inline Buffer *kernel_buffer(const Kernel *k, int i)
     return i <= k->nread ? k->read[i - 1] : k->beside[i - 1 - k->nread];
 }
 
+/* Does k write storage b? */
+bool kernel_stores(const Kernel *k, const Buffer *b);
+
 /* Batches: of one example, of more, all; a set of them. */
 typedef enum {
     FOR_NONE, FOR_ONE = 1, FOR_MORE = 2, FOR_ALL = FOR_ONE | FOR_MORE

@@ -7,21 +7,12 @@
  */
 #include "loop/lower.h"
 
-static bool is_stored(const Kernel *k, const Buffer *b)
-{
-    bool found = buffer_storage(k->dst) == b;
-
-    for (int i = 0; i < k->nbeside; i++)
-        found = found || buffer_storage(k->beside[i]) == b;
-    return found;
-}
-
 static int kernel_wants(const Kernel *of, const Kernel *k)
 {
     int need = 0;
 
     for (int i = 0; i < k->nread; i++)
-        if (is_stored(of, buffer_storage(k->read[i])))
+        if (kernel_stores(of, buffer_storage(k->read[i])))
             need |= kernel_reads_for(k, i);
     return need;
 }
@@ -32,7 +23,7 @@ static int step_wants(const Kernel *of, const Step *st)
     int need = 0;
 
     for (int i = 0; i < (int)ARRAY_LEN(b); i++)
-        if (b[i] && is_stored(of, buffer_storage((Buffer *)b[i])))
+        if (b[i] && kernel_stores(of, buffer_storage((Buffer *)b[i])))
             need = FOR_ALL;
     return need;
 }

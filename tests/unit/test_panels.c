@@ -246,7 +246,9 @@ static void both_ways_read_the_same_rows(void **state)
             assert_int_equal(count_for(p, FOR_ONE), !turned);
             assert_true(count_for(p, FOR_MORE) >= 2);
             agrees(&x, NULL);
-            agrees(&x, test_cpu("x86-64-v3"));
+            x.along = false; // for vectors of 16 only
+            if (test_cpu("x86-64-v3"))
+                agrees(&x, "x86-64-v3");
             arena_free(x.a);
         }
 }
